@@ -1,0 +1,30 @@
+//! Layer 0: what is known about a request, as plain values. No async, no I/O, no clock of its own.
+
+mod client;
+mod clock;
+mod destination;
+mod duration;
+mod guid;
+mod subject;
+
+pub use client::{ClientConn, HttpVersion};
+pub use clock::{Clock, ManualClock, SharedClock, SystemClock, Tick, UnixTime};
+pub use destination::{AppId, Destination};
+pub use duration::{ParseDurationError, format_duration, parse_duration};
+pub use guid::{Guid, ObjectId, ParseGuidError, TenantId};
+pub use subject::{Groups, Subject, UserKey};
+
+/// Everything a decision may depend on, gathered before [`crate::policy::Policy::decide`] is called.
+///
+/// Borrowed, so that gathering facts allocates nothing on the request path.
+#[derive(Debug, Clone, Copy)]
+pub struct Facts<'a> {
+    /// Who asks; `None` while nobody has signed in on this connection.
+    pub subject: Option<&'a Subject>,
+    /// Where the request wants to go.
+    pub destination: Destination<'a>,
+    /// The peer the request came from, after PROXY protocol and trusted forwarding headers.
+    pub client: std::net::IpAddr,
+    /// The moment of the request; policy reads no clock.
+    pub now: UnixTime,
+}
