@@ -4,7 +4,7 @@
 mod access;
 pub mod cut;
 mod edge;
-mod entra;
+pub mod entra;
 pub mod facts;
 mod peers;
 pub mod policy;
