@@ -49,7 +49,7 @@ pub fn check_path(prefix: &str) -> Result<(), PathFault> {
     if rest.bytes().any(foreign) {
         return Err(PathFault::ForeignByte);
     }
-    if rest.ends_with('/') && !rest.ends_with("//") {
+    if prefix.ends_with('/') && !prefix.ends_with("//") {
         return Err(PathFault::TrailingSlash);
     }
     for segment in rest.split('/') {
