@@ -3,6 +3,7 @@
 
 mod access;
 pub mod cut;
+pub mod document;
 mod edge;
 pub mod entra;
 pub mod facts;
