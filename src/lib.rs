@@ -1,13 +1,13 @@
 //! Skeleton: the real map is written when the parts stand.
 #![allow(missing_docs, clippy::missing_errors_doc, dead_code, unused_imports, reason = "skeleton")]
 
-mod access;
-pub mod cut;
-mod edge;
-mod entra;
 pub mod facts;
-mod peers;
+pub mod cut;
 pub mod policy;
-pub mod session;
-mod store;
 pub mod telemetry;
+mod store;
+mod peers;
+pub mod session;
+mod entra;
+mod edge;
+mod access;
