@@ -1,1 +1,2 @@
+//! Start-up and exit codes.
 fn main() {}
