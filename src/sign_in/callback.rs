@@ -10,7 +10,7 @@ use super::seal::{self, ATTEMPT_LIFETIME, Attempt};
 use super::{SignIn, SignInError, Visit, browser, enter, single};
 use crate::audit::Event;
 use crate::edge::Body;
-use crate::entra::{AuthorizeError, SignedIn};
+use crate::entra::{AuthorizeError, EntraError, SignedIn};
 use crate::session::{NewSession, Session};
 use crate::telemetry::Secret;
 use crate::cut::CutReason;
@@ -20,7 +20,7 @@ struct Answer {
     state: Option<String>,
     code: Option<Secret<String>>,
     issuer: Option<String>,
-    error: Option<AuthorizeError>,
+    error: Option<EntraError>,
 }
 
 /// `GET` (response mode `query`) or `POST` (`form_post`) on the registered redirect address.
@@ -52,7 +52,8 @@ pub(super) async fn callback(sign_in: &SignIn, visit: &Visit) -> Result<Response
     }
     let code = answer.code.ok_or(SignInError::Malformed)?;
     if !sign_in.parts.peers.claim(attempt.id.as_bytes(), ATTEMPT_LIFETIME).await {
-        return Err(SignInError::StaleAttempt);
+        // The same answer a second time (back button, double click): the code must not be sent again.
+        return Err(SignInError::UsedAttempt);
     }
     let signed_in = sign_in.parts.provider.redeem(&code, &attempt.verifier, &attempt.nonce).await?;
     begin(sign_in, visit, signed_in, signed_in_already, attempt).await
@@ -104,7 +105,9 @@ fn read(visit: &Visit) -> Result<Answer, SignInError> {
         Some(error) => {
             let description = single(form, "error_description")?;
             let subcode = single(form, "error_subcode")?;
-            Some(AuthorizeError::parse(&error, description.as_deref(), subcode.as_deref()))
+            let answer =
+                AuthorizeError { error: &error, description: description.as_deref(), subcode: subcode.as_deref() };
+            Some(answer.classify())
         }
         None => None,
     };

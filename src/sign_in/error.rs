@@ -5,7 +5,7 @@ use http::Response;
 use super::{SignIn, Visit, reply};
 use crate::audit::Event;
 use crate::edge::Body;
-use crate::entra::{AuthorizeError, EntraError, Fault};
+use crate::entra::{BadToken, EntraError, Fault, RefusalClass};
 use crate::pages::{BadRequestWord, Page, SignInProblem};
 use crate::session::SessionError;
 
@@ -21,6 +21,9 @@ pub enum SignInError {
     /// The attempt is too old, was used, or belongs to another browser.
     #[error("the sign-in attempt is stale, used or from another browser")]
     StaleAttempt,
+    /// The attempt was used before.
+    #[error("the sign-in attempt was used before")]
+    UsedAttempt,
     /// The browser does not keep cookies.
     #[error("the browser did not send the cookie it was given")]
     CookiesBlocked,
@@ -29,7 +32,7 @@ pub enum SignInError {
     ForeignForm,
     /// The provider answered the browser with an error.
     #[error("the provider refused the sign-in")]
-    Provider(AuthorizeError),
+    Provider(#[source] EntraError),
     /// The provider could not be asked, or its answer is not good.
     #[error("the provider's answer is no sign-in")]
     Entra(#[from] EntraError),
@@ -44,35 +47,68 @@ pub enum SignInError {
 impl SignInError {
     /// Logs, counts and answers. The person sees what to do; the log sees why.
     pub(super) fn respond(&self, sign_in: &SignIn, visit: &Visit) -> Response<Body> {
-        let failure = self.failure();
-        tracing::info!(request_id = %visit.request_id, failure = failure.word(), error = %chain(self), "sign-in did not go on");
-        sign_in.record(Event::sign_in_failed(&visit.request_id, visit.client, failure.word()));
-        let retry = format!("{}{}sign-in", sign_in.config().origin(), super::PREFIX);
-        let page = match failure {
-            SignInFailure::Unavailable => Page::ProviderDown { retry_after: 10 },
-            other => Page::SignInFailed { failure: other, retry: &retry },
+        tracing::info!(request_id = %visit.request_id, path = %visit.path, error = %chain(self), "a gateway page could not be served");
+        let retry = format!("{}{}sign-in?prompt=select_account", sign_in.config().origin(), super::PREFIX);
+        let page = match self.problem() {
+            Ok(problem) => {
+                sign_in.record(Event::sign_in_failed(visit, problem.word()));
+                Page::SignInFailed { problem, retry: Some(&retry) }
+            }
+            Err(Other::ProviderDown) => {
+                sign_in.record(Event::sign_in_failed(visit, "provider_down"));
+                Page::ProviderDown { retry: Some(&retry) }
+            }
+            Err(Other::StoreDown) => Page::StoreDown,
+            Err(Other::WrongMethod) => Page::MethodNotAllowed,
+            Err(Other::BadRequest(word)) => Page::BadRequest { word: BadRequestWord::new(word) },
         };
-        reply::page(&page, visit, Vec::new())
+        reply::page(sign_in, &page, visit, Vec::new())
     }
 
-    const fn failure(&self) -> SignInFailure {
+    fn problem(&self) -> Result<SignInProblem, Other> {
         match self {
-            Self::Malformed | Self::WrongMethod => SignInFailure::BadRequest,
-            Self::StaleAttempt => SignInFailure::Stale,
-            Self::CookiesBlocked => SignInFailure::CookiesBlocked,
-            Self::ForeignForm => SignInFailure::ForeignForm,
-            Self::Provider(error) => of_fault(error.fault()),
-            Self::Entra(error) => of_fault(error.fault()),
-            Self::Store(_) | Self::Internal => SignInFailure::Unavailable,
+            Self::Malformed => Err(Other::BadRequest("malformed")),
+            Self::WrongMethod => Err(Other::WrongMethod),
+            Self::StaleAttempt => Ok(SignInProblem::Stale),
+            Self::UsedAttempt => Ok(SignInProblem::Replayed),
+            Self::CookiesBlocked => Ok(SignInProblem::CookiesOff),
+            Self::ForeignForm => Err(Other::BadRequest("foreign_form")),
+            Self::Provider(error) | Self::Entra(error) => of_fault(error.fault()),
+            Self::Store(_) | Self::Internal => Err(Other::StoreDown),
         }
     }
 }
 
-const fn of_fault(fault: Fault) -> SignInFailure {
-    match fault {
-        Fault::Unreachable => SignInFailure::Unavailable,
-        _ => SignInFailure::Refused,
-    }
+/// What is no failed sign-in but some other page.
+enum Other {
+    ProviderDown,
+    StoreDown,
+    WrongMethod,
+    BadRequest(&'static str),
+}
+
+const fn of_fault(fault: Fault) -> Result<SignInProblem, Other> {
+    Ok(match fault {
+        Fault::Unreachable => return Err(Other::ProviderDown),
+        Fault::Misconfigured(_) => SignInProblem::Misconfigured,
+        Fault::BadToken(BadToken::TenantNotAllowed) => SignInProblem::WrongTenant,
+        Fault::BadToken(_) | Fault::BadAnswer(_) => SignInProblem::InvalidAnswer,
+        Fault::Refused(class) => match class {
+            RefusalClass::Cancelled | RefusalClass::ConsentDeclined => SignInProblem::Cancelled,
+            RefusalClass::NotAssigned | RefusalClass::ConsentMissing => SignInProblem::NotAssigned,
+            RefusalClass::WrongAccount => SignInProblem::WrongTenant,
+            RefusalClass::AccountDisabled | RefusalClass::BlockedByPolicy | RefusalClass::RiskSignal => {
+                SignInProblem::AccountRefused
+            }
+            RefusalClass::InteractionNeeded | RefusalClass::DeviceNeeded => SignInProblem::InteractionRequired,
+            RefusalClass::CodeReused => SignInProblem::Replayed,
+            RefusalClass::GrantRefused
+            | RefusalClass::GrantExpired
+            | RefusalClass::GrantRevoked
+            | RefusalClass::PkceMismatch => SignInProblem::Stale,
+            RefusalClass::Looping | RefusalClass::Other => SignInProblem::ProviderFault,
+        },
+    })
 }
 
 /// The error with its causes, for the log.

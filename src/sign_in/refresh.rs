@@ -8,6 +8,7 @@ use std::sync::Arc;
 use super::SignIn;
 use crate::audit::Event;
 use crate::cut::CutReason;
+use crate::entra::{BadToken, Fault};
 use crate::session::{RefreshTicket, Session};
 
 /// Starts a refresh unless one is running or none is due. Returns at once; called on the request path.
@@ -28,7 +29,7 @@ async fn refresh(sign_in: &SignIn, session: &Arc<Session>, ticket: RefreshTicket
     let token = match parts.sessions.refresh_token(&session.key).await {
         Ok(Some(token)) => token,
         // Without a refresh token the session simply lives its lifetime.
-        Ok(None) => return ticket.succeeded(parts.clock.tick()),
+        Ok(None) => return,
         Err(error) => {
             tracing::warn!(error = %error, "silent refresh could not read the session");
             return;
@@ -38,23 +39,27 @@ async fn refresh(sign_in: &SignIn, session: &Arc<Session>, ticket: RefreshTicket
         Ok(answer) => {
             if let Err(error) = parts.sessions.refreshed(session, answer.subject, answer.refresh_token).await {
                 tracing::warn!(error = %error, "silent refresh could not be recorded");
-                return;
             }
-            ticket.succeeded(parts.clock.tick());
         }
-        Err(error) if error.is_retryable() => {
-            // The provider being away is no verdict about the person; the session goes on within its grace.
-            let silent_for = ticket.since_success(parts.clock.tick());
-            tracing::warn!(error = %error, silent_for = ?silent_for, "silent refresh failed, will be tried again");
+        Err(error) if is_about_the_person(error.fault()) => {
+            tracing::info!(error = %error, user = %session.user, "the provider no longer vouches for a session");
+            end(sign_in, session, CutReason::AccountLost).await;
+        }
+        Err(error) => {
+            // The provider being away, or this gateway's own credential being wrong, is no verdict about the person:
+            // the session goes on within its grace.
+            let silent_for = session.silent_for(parts.clock.tick());
+            tracing::warn!(error = %error, silent_for = ?silent_for, "silent refresh failed and will be tried again");
             if silent_for > parts.config.refresh_every + parts.config.refresh_grace {
                 end(sign_in, session, CutReason::Expired).await;
             }
         }
-        Err(error) => {
-            tracing::info!(error = %error, user = %session.user, "the provider no longer vouches for a session");
-            end(sign_in, session, CutReason::AccountLost).await;
-        }
     }
+    drop(ticket);
+}
+
+const fn is_about_the_person(fault: Fault) -> bool {
+    matches!(fault, Fault::Refused(_) | Fault::BadToken(BadToken::OtherPerson | BadToken::TenantNotAllowed))
 }
 
 async fn end(sign_in: &SignIn, session: &Session, reason: CutReason) {
