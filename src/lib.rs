@@ -2,10 +2,13 @@
 #![allow(missing_docs, clippy::missing_errors_doc, dead_code, unused_imports, reason = "skeleton")]
 
 mod access;
+mod admin;
+pub mod audit;
 pub mod cut;
 mod edge;
 mod entra;
 pub mod facts;
+pub mod pages;
 mod peers;
 pub mod policy;
 pub mod session;
