@@ -1,10 +1,23 @@
 //! Layer 2: sockets, TLS, connections, tunnels, limits. Knows no user and no rule.
 
+mod admission;
 mod body;
 mod config;
+mod connection;
+mod guard;
+mod listener;
+mod proxy_protocol;
+mod redirect;
+mod shutdown;
+mod tls;
+mod watch;
 
 pub use body::{Body, BodyError};
 pub use config::{CertificateFiles, Config, Limits, MinTls, TlsConfig};
+pub use guard::{Refusal, RefusalCounts};
+pub use listener::{Addresses, Edge, EdgeError};
+pub use shutdown::Shutdown;
+pub use tls::{CertError, CertSet, Certificates, TlsError};
 
 use crate::facts::ClientConn;
 use http::{Request, Response};
