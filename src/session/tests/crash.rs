@@ -26,6 +26,7 @@ fn crash_child() {
                     let (session, cookie) = sessions.create(sign_in(worker << 32 | n), HOST).await.unwrap();
                     say(&format!("created {}", cookie.expose()));
                     if n % 2 == 0 {
+                        say(&format!("ending {}", cookie.expose()));
                         sessions.end(&session.key, CutReason::Revoked).await.unwrap();
                         say(&format!("ended {}", cookie.expose()));
                     }
@@ -48,7 +49,7 @@ fn say(line: &str) {
 #[tokio::test]
 async fn kill_9_loses_no_acknowledged_session_and_brings_none_back() {
     let dir = tempfile::tempdir().unwrap();
-    let (mut created, mut ended) = (Vec::new(), Vec::new());
+    let (mut created, mut ending, mut ended) = (Vec::new(), Vec::new(), Vec::new());
     for kill_after in [50, 200, 400] {
         let mut child = Command::new(std::env::current_exe().unwrap())
             .args(["session::tests::crash::crash_child", "--exact", "--nocapture", "--test-threads=1"])
@@ -61,6 +62,10 @@ async fn kill_9_loses_no_acknowledged_session_and_brings_none_back() {
         for line in BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok) {
             if let Some(cookie) = line.strip_prefix("@created ") {
                 created.push(Secret::new(cookie.to_owned()));
+            } else if let Some(cookie) = line.strip_prefix("@ending ") {
+                // From here to "ended" either answer is right.
+                ending.push(cookie.to_owned());
+                continue;
             } else if let Some(cookie) = line.strip_prefix("@ended ") {
                 ended.push(Secret::new(cookie.to_owned()));
             } else {
@@ -78,12 +83,9 @@ async fn kill_9_loses_no_acknowledged_session_and_brings_none_back() {
     for cookie in &ended {
         assert!(found(&sessions, HOST, cookie).await.is_none(), "an ended session came back");
     }
-    let is_ended = |cookie: &CookieValue| ended.iter().any(|other| other == cookie);
-    let mut missing = 0;
-    for cookie in created.iter().filter(|cookie| !is_ended(cookie)) {
-        missing += usize::from(found(&sessions, HOST, cookie).await.is_none());
+    let standing: Vec<_> = created.iter().filter(|cookie| !ending.contains(cookie.expose())).collect();
+    assert!(standing.len() > 100 && ended.len() > 100, "{} stand, {} ended", standing.len(), ended.len());
+    for cookie in standing {
+        assert!(found(&sessions, HOST, cookie).await.is_some(), "an acknowledged session is gone");
     }
-    // Each of the 8 workers may have been killed between writing an end and saying so, in each of 3 rounds.
-    assert!(missing <= 24, "{missing} acknowledged sessions are gone");
-    assert!(created.len() - ended.len() > 24 + missing);
 }

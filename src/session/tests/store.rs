@@ -290,3 +290,31 @@ async fn once_an_end_has_returned_no_touch_succeeds() {
         }
     }
 }
+
+#[tokio::test]
+async fn on_a_full_disk_an_end_counts_at_once_and_is_made_durable_later() {
+    let Some(disk) = crate::store::tests::SmallDisk::mount(4) else { return };
+    let world = World::new();
+    let open = || {
+        let clock = Arc::clone(&world.clock) as SharedClock;
+        open_in(&disk.path, world.config.clone(), Peers::alone(), clock)
+    };
+    let sessions = open();
+    let (session, cookie) = sessions.create(sign_in(1), HOST).await.unwrap();
+    let filler = disk.fill();
+    let mut n = 2;
+    while sessions.create(sign_in(n), HOST).await.is_ok() {
+        n += 1;
+        assert!(n < 20_000, "the disk never filled");
+    }
+    let ended = sessions.end(&session.key, CutReason::Revoked).await;
+    assert_eq!(session.touch(now(&world)), Err(CutReason::Revoked), "whatever the disk says");
+    assert!(!matches!(found(&sessions, HOST, &cookie).await, Some(s) if s.touch(now(&world)).is_ok()));
+    if ended.is_err() {
+        assert!(sessions.end(&session.key, CutReason::Revoked).await.is_err(), "not durable yet, and it says so");
+    }
+    std::fs::remove_file(filler).unwrap();
+    sessions.sweep().await.unwrap();
+    drop((sessions, session));
+    assert!(found(&open(), HOST, &cookie).await.is_none());
+}
