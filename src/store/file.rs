@@ -4,6 +4,7 @@ use std::fs::{self, OpenOptions};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{PoisonError, RwLock};
 
 use redb::{Database, Durability, ReadTransaction, ReadableDatabase, ReadableTable, TableDefinition, TableError};
@@ -15,6 +16,7 @@ pub(super) struct DatabaseFile {
     path: PathBuf,
     /// Written only by the one who opens anew, so readers wait for nothing else.
     database: RwLock<Option<Database>>,
+    commits: AtomicU64,
 }
 
 impl DatabaseFile {
@@ -22,11 +24,15 @@ impl DatabaseFile {
         let path = dir.join(FILE_NAME);
         make_private(dir, &path).map_err(|error| StoreError::new(&path, redb::Error::Io(error)))?;
         let database = open_database(&path)?;
-        Ok(Self { path, database: RwLock::new(Some(database)) })
+        Ok(Self { path, database: RwLock::new(Some(database)), commits: AtomicU64::new(0) })
     }
 
     pub(super) fn path(&self) -> &Path {
         &self.path
+    }
+
+    pub(super) fn commits(&self) -> u64 {
+        self.commits.load(Ordering::Relaxed)
     }
 
     pub(super) fn stopped(&self) -> StoreError {
@@ -65,6 +71,7 @@ impl DatabaseFile {
             Some(database) => apply(database, changes),
             None => return Err(self.stopped()),
         };
+        self.commits.fetch_add(1, Ordering::Relaxed);
         result.map_err(|error| {
             // Whether it comes back now or at the next commit, the answer to this one is the error.
             let _reopened = self.reopen();
