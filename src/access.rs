@@ -5,4 +5,4 @@ mod gate;
 mod private;
 
 pub use error::AccessError;
-pub use private::{AppConfig, UpstreamConfig};
+pub use private::{AppConfig, Balance, HealthCheck, IdentityHeaders, Protocol, Scheme, UpstreamConfig, UpstreamTls};

@@ -2,6 +2,8 @@
 #![allow(missing_docs, clippy::missing_errors_doc, dead_code, unused_imports, reason = "skeleton")]
 
 mod access;
+
+pub mod config;
 pub mod cut;
 pub mod document;
 mod edge;
@@ -10,5 +12,6 @@ pub mod facts;
 mod peers;
 pub mod policy;
 pub mod session;
+mod sign_in;
 mod store;
 pub mod telemetry;
