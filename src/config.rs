@@ -8,11 +8,13 @@ mod schema;
 mod secret;
 mod settings;
 mod size;
+mod watch;
 
 pub use schema::{config_schema, rules_schema};
 pub use secret::SecretError;
 pub use settings::{AdminSettings, Config, DecisionLogSettings, LogFormat, LogSettings};
 pub use size::{ParseSizeError, format_size, parse_size};
+pub use watch::{Change, LOOK_EVERY, Watcher};
 
 use std::io;
 use std::path::{Path, PathBuf};
