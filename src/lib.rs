@@ -9,5 +9,7 @@ pub mod facts;
 mod peers;
 pub mod policy;
 pub mod session;
+#[cfg(feature = "simulator")]
+pub mod simulator;
 mod store;
 pub mod telemetry;
