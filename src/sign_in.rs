@@ -24,19 +24,20 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::{HeaderMap, Method, Response};
 
-use crate::audit::{AuditLog, Event};
+use crate::audit::{AuditLog, Event, SessionId, SignIn as SignInRecord, Who};
 use crate::edge::Body;
 use crate::entra::RelyingParty;
-use crate::facts::{SharedClock, UnixTime};
+use crate::facts::{SharedClock, Subject, UnixTime};
 use crate::pages::{Audience, Page, Pages};
 use crate::peers::Peers;
 use crate::session::{Lookup, Session, Sessions};
 use crate::store::Keyring;
+use crate::telemetry::metrics::SignInOutcome;
 use crate::telemetry::{Metrics, RequestId};
 
 pub use config::{AppLink, Config};
 pub use error::SignInError;
-pub use start::{Asker, Unauthenticated};
+pub use start::{Asker, Unauthenticated, allow_origin, is_navigation};
 
 /// Everything under this prefix is the gateway's own on every host; exact paths only, never proxied.
 pub const PREFIX: &str = "/.portcullis/";
@@ -154,6 +155,28 @@ impl SignIn {
 
     fn now(&self) -> UnixTime {
         self.parts.clock.now()
+    }
+
+    fn signed_in(&self, visit: &Visit, subject: &Subject, session: &Session) {
+        let session = Some(SessionId::of(&session.key.0));
+        let who = Who { user: subject.user, name: Arc::clone(&subject.name), session };
+        self.ended(visit, SignInOutcome::SignedIn, Some(who));
+    }
+
+    fn failed(&self, visit: &Visit, outcome: SignInOutcome) {
+        self.ended(visit, outcome, None);
+    }
+
+    fn ended(&self, visit: &Visit, outcome: SignInOutcome, who: Option<Who>) {
+        self.parts.metrics.control.signed_in(outcome);
+        self.record(Event::SignIn(Box::new(SignInRecord {
+            request: visit.request_id,
+            client: visit.client,
+            outcome,
+            who,
+            provider_code: None,
+            provider_request: None,
+        })));
     }
 
     fn record(&self, event: Event) {

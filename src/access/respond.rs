@@ -22,6 +22,9 @@ pub(super) fn audience(parts: &Parts) -> Audience {
 
 /// A refusal as a response. [`Refusal::SignIn`] is answered by `sign_in`, which knows the way back.
 pub(super) fn refuse(local: &Local, audience: Audience, app: Option<&App>, refusal: &Refusal, served: &Served) -> Response<Body> {
+    if !matches!(refusal, Refusal::Blocked { .. }) {
+        served.turned_away(refusal);
+    }
     let sign_in = local.world.sign_in.config().origin();
     let (login_url, sign_out) = (format!("{sign_in}{PREFIX}sign-in"), format!("{sign_in}{PREFIX}sign-out"));
     let page = match refusal {
@@ -52,17 +55,30 @@ pub(super) fn refuse(local: &Local, audience: Audience, app: Option<&App>, refus
 
 /// A permitted request that could not be carried out.
 pub(super) fn fail(local: &Local, audience: Audience, app: &App, error: &AccessError, served: &Served) -> Response<Body> {
+    served.failed(error);
+    tracing::info!(request_id = %served.id(), app = &*app.name, error = %error, "a permitted request was not carried out");
     let app = &*app.name;
+    let bad = |word| Page::BadRequest { word: BadRequestWord::new(word) };
     let (page, status) = match error {
         AccessError::UpstreamUnreachable | AccessError::UpstreamBroken => (Page::UpstreamDown { app }, None),
         AccessError::UpstreamTimeout => (Page::UpstreamTimeout { app }, None),
         AccessError::UpstreamBusy => (Page::Busy, None),
         AccessError::BodyTooLarge => (Page::PayloadTooLarge, None),
-        AccessError::NotRelayed => (Page::BadRequest { word: BadRequestWord::new("not_relayed") }, None),
+        AccessError::BodyBroken => (bad("body_broken"), None),
+        AccessError::Headers(_) => (bad("bad_header"), None),
+        AccessError::NotRelayed => (bad("not_relayed"), None),
+        AccessError::Expectation => (bad("expectation"), Some(StatusCode::EXPECTATION_FAILED)),
+        AccessError::WebSocketVersion => (bad("websocket_version"), Some(StatusCode::UPGRADE_REQUIRED)),
+        AccessError::WebSocketOrigin => (bad("websocket_origin"), Some(StatusCode::FORBIDDEN)),
+        AccessError::Cut(_) => (bad("cut"), Some(StatusCode::FORBIDDEN)),
     };
     let mut response = local.world.pages.respond(&page, audience, &served.id().to_string()).map(Body::Full);
     if let Some(status) = status {
         *response.status_mut() = status;
+    }
+    if matches!(error, AccessError::WebSocketVersion) {
+        // RFC 6455 4.4: say which version would do.
+        response.headers_mut().insert(http::header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
     }
     response
 }
@@ -82,13 +98,13 @@ pub(super) fn is_preflight(parts: &Parts, app: &App) -> bool {
         && parts
             .headers
             .get(ORIGIN)
-            .is_some_and(|origin| app.cors_origins.iter().any(|known| known.as_bytes() == origin.as_bytes()))
+            .is_some_and(|origin| app.config.cors_origins.iter().any(|known| known.as_bytes() == origin.as_bytes()))
 }
 
 /// See [`is_preflight`].
 pub(super) fn preflight(parts: &Parts, app: &App) -> Response<Body> {
     let mut response = options();
-    allow_origin(&mut response, &parts.headers, &app.cors_origins);
+    allow_origin(&mut response, &parts.headers, &app.config.cors_origins);
     let headers = response.headers_mut();
     if let Ok(methods) = HeaderValue::from_str(&methods(app)) {
         headers.insert(ACCESS_CONTROL_ALLOW_METHODS, methods);
@@ -110,5 +126,5 @@ pub(super) fn jwks(assertions: &Assertions) -> Response<Body> {
 }
 
 fn methods(app: &App) -> String {
-    app.methods.iter().map(Method::as_str).collect::<Vec<_>>().join(", ")
+    app.config.methods.iter().map(Method::as_str).collect::<Vec<_>>().join(", ")
 }

@@ -80,7 +80,7 @@ async fn begin(
         // A new sign-in in the same browser replaces what was there, whoever it was.
         parts.sessions.end(&previous.key, CutReason::SignedOut).await?;
     }
-    sign_in.record(Event::signed_in(&visit.request_id, visit.client, &subject, &session.key));
+    sign_in.signed_in(visit, &subject, &session);
     let cookie = cookie::set(cookie::SESSION, cookie_value.expose(), SameSite::Lax).ok_or(SignInError::Internal)?;
     let mut response = enter::send(sign_in, &session, attempt.back)?;
     response.headers_mut().append(http::header::SET_COOKIE, cookie);

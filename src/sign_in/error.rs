@@ -3,11 +3,11 @@
 use http::Response;
 
 use super::{SignIn, Visit, reply};
-use crate::audit::Event;
 use crate::edge::Body;
 use crate::entra::{BadToken, EntraError, Fault, RefusalClass};
 use crate::pages::{BadRequestWord, Page, SignInProblem};
 use crate::session::SessionError;
+use crate::telemetry::metrics::SignInOutcome;
 
 /// Why a gateway endpoint could not do what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -51,14 +51,17 @@ impl SignInError {
         let retry = format!("{}{}sign-in?prompt=select_account", sign_in.config().origin(), super::PREFIX);
         let page = match self.problem() {
             Ok(problem) => {
-                sign_in.record(Event::sign_in_failed(visit, problem.word()));
+                sign_in.failed(visit, outcome_of(problem));
                 Page::SignInFailed { problem, retry: Some(&retry) }
             }
             Err(Other::ProviderDown) => {
-                sign_in.record(Event::sign_in_failed(visit, "provider_down"));
+                sign_in.failed(visit, SignInOutcome::ProviderDown);
                 Page::ProviderDown { retry: Some(&retry) }
             }
-            Err(Other::StoreDown) => Page::StoreDown,
+            Err(Other::StoreDown) => {
+                sign_in.failed(visit, SignInOutcome::Failed);
+                Page::StoreDown
+            }
             Err(Other::WrongMethod) => Page::MethodNotAllowed,
             Err(Other::BadRequest(word)) => Page::BadRequest { word: BadRequestWord::new(word) },
         };
@@ -109,6 +112,20 @@ const fn of_fault(fault: Fault) -> Result<SignInProblem, Other> {
             RefusalClass::Looping | RefusalClass::Other => SignInProblem::ProviderFault,
         },
     })
+}
+
+const fn outcome_of(problem: SignInProblem) -> SignInOutcome {
+    match problem {
+        SignInProblem::Cancelled => SignInOutcome::Cancelled,
+        SignInProblem::Stale | SignInProblem::Replayed | SignInProblem::CookiesOff => SignInOutcome::Stale,
+        SignInProblem::NotAssigned | SignInProblem::AccountRefused | SignInProblem::InteractionRequired => {
+            SignInOutcome::AccountRefused
+        }
+        SignInProblem::WrongTenant => SignInOutcome::WrongTenant,
+        SignInProblem::InvalidAnswer => SignInOutcome::InvalidAnswer,
+        SignInProblem::Misconfigured => SignInOutcome::Misconfigured,
+        SignInProblem::ProviderFault => SignInOutcome::ProviderDown,
+    }
 }
 
 /// The error with its causes, for the log.

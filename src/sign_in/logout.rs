@@ -5,7 +5,7 @@ use http::{Method, Response};
 use url::Url;
 
 use super::{PREFIX, SignIn, SignInError, Visit, cookie, reply, single};
-use crate::audit::Event;
+use crate::audit::{Event, SessionId, Who};
 use crate::cut::CutReason;
 use crate::edge::Body;
 use crate::facts::TenantId;
@@ -54,7 +54,11 @@ async fn end(sign_in: &SignIn, visit: &Visit, session: &Session) -> Result<Respo
     let parts = &sign_in.parts;
     let hint = session.login_hint().cloned();
     parts.sessions.end(&session.key, CutReason::SignedOut).await?;
-    sign_in.record(Event::signed_out(&visit.request_id, session.user, &session.key));
+    sign_in.record(Event::SignOut {
+        request: Some(visit.request_id),
+        client: Some(visit.client),
+        who: Who { user: session.user, name: session.subject().name.clone(), session: Some(SessionId::of(&session.key.0)) },
+    });
     let here = format!("{}{PREFIX}signed-out", parts.config.origin());
     let to = match Url::parse(&here) {
         Ok(back) => parts.provider.end_session_url(&back, hint.as_ref()).await.map(String::from),
@@ -86,9 +90,7 @@ pub(super) async fn front_channel(sign_in: &SignIn, visit: &Visit) -> Result<Res
     };
     if let (Some(sid), Ok(tenant)) = (sid, tenant) {
         let ended = sign_in.parts.sessions.end_sid(tenant, &sid, CutReason::SignedOut).await?;
-        if ended > 0 {
-            sign_in.record(Event::front_channel_logout(&visit.request_id, ended));
-        }
+        tracing::info!(request_id = %visit.request_id, ended, "front-channel sign-out");
     }
     Ok(reply::page(sign_in, &Page::FrontChannelDone, visit, Vec::new()))
 }

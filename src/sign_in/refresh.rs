@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use super::SignIn;
-use crate::audit::Event;
+use crate::audit::{EndedBy, Event, SessionId};
 use crate::cut::CutReason;
 use crate::entra::{BadToken, Fault};
 use crate::session::{RefreshTicket, Session};
@@ -66,5 +66,7 @@ async fn end(sign_in: &SignIn, session: &Session, reason: CutReason) {
     if let Err(error) = sign_in.parts.sessions.end(&session.key, reason).await {
         tracing::error!(error = %error, "an ended session could not be removed from the store yet");
     }
-    sign_in.record(Event::session_ended(session.user, &session.key, reason, "silent refresh"));
+    sign_in.parts.metrics.control.session_ended(reason);
+    let session_id = SessionId::of(&session.key.0);
+    sign_in.record(Event::SessionEnded { user: session.user, session: session_id, reason, by: EndedBy::Provider });
 }

@@ -35,7 +35,7 @@ pub struct Asker<'a> {
     /// The body, if it is a form small enough to be sent again after the sign-in.
     pub form: Option<&'a [u8]>,
     /// For pages and logs.
-    pub request_id: &'a RequestId,
+    pub request_id: RequestId,
 }
 
 /// Which kind of answer fits.
@@ -62,7 +62,7 @@ impl Unauthenticated {
 
 /// Whether a browser shows the answer as a page: a GET that says it navigates, or, from browsers that do not say, one
 /// that asks for HTML first (Fetch Metadata, <https://www.w3.org/TR/fetch-metadata/>).
-pub(super) fn is_navigation(method: &Method, headers: &HeaderMap) -> bool {
+pub fn is_navigation(method: &Method, headers: &HeaderMap) -> bool {
     if !matches!(*method, Method::GET | Method::HEAD) || headers.contains_key(UPGRADE) {
         return false;
     }
@@ -155,7 +155,7 @@ fn program(sign_in: &SignIn, asker: &Asker<'_>) -> Option<Response<Body>> {
 }
 
 /// CORS headers for an answer of the gateway's own, for configured origins only (Fetch standard, 3.3).
-pub(super) fn allow_origin(response: &mut Response<Body>, request: &HeaderMap, allowed: &[String]) {
+pub fn allow_origin(response: &mut Response<Body>, request: &HeaderMap, allowed: &[String]) {
     let Some(origin) = request.get(ORIGIN) else { return };
     let headers = response.headers_mut();
     headers.append(VARY, HeaderValue::from_static("Origin"));

@@ -2,28 +2,15 @@
 
 use std::sync::Arc;
 
-use http::{HeaderName, HeaderValue};
-
+use super::Person;
 use crate::cut::Cut;
-use crate::facts::Subject;
 use crate::policy::Decision;
-use crate::session::Session;
 
 /// A yes to one request. Forwarding takes it by value; there is no other way to reach a destination.
 pub struct Permit {
     decision: Decision,
     person: Option<Arc<Person>>,
     cut: Cut,
-}
-
-/// The person a permit speaks for, as one connection last verified them.
-pub struct Person {
-    /// The session.
-    pub session: Arc<Session>,
-    /// Who, at the version the decision was made on.
-    pub subject: Arc<Subject>,
-    /// The identity headers for the upstream, ready made.
-    pub headers: Arc<[(HeaderName, HeaderValue)]>,
 }
 
 impl Permit {
