@@ -1,0 +1,123 @@
+//! Permit and request in, the app's response out.
+
+use std::sync::Arc;
+
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HOST};
+use http::{HeaderValue, Request, Response, StatusCode, Uri, Version};
+use http_body::Body as _;
+use hyper::body::Incoming;
+use ipnet::IpNet;
+
+use super::body::{Outgoing, Proxied};
+use super::exchange::{Way, exchange};
+use super::headers::{Added, ClientHeaders, HeaderRules, Passing, add, clean, strip};
+use super::routes::App;
+use super::upstream::Upstreams;
+use crate::access::AccessError;
+use crate::access::gate::Permit;
+use crate::edge::Body;
+
+/// What forwarding needs to know beyond the request; all borrowed, nothing made per request.
+#[derive(Clone, Copy)]
+pub struct ForwardContext<'a> {
+    /// This worker's connections.
+    pub upstreams: &'a Arc<Upstreams>,
+    /// What the client connection's requests have in common.
+    pub client: &'a ClientHeaders,
+    /// Load balancers whose forwarding headers are believed.
+    pub trusted: &'a [IpNet],
+    /// The protected names.
+    pub rules: &'a HeaderRules,
+    /// The signed assertion for this person and app.
+    pub assertion: Option<&'a HeaderValue>,
+}
+
+/// Forwards a permitted request. Host and path have been checked by the gate.
+///
+/// # Errors
+/// When there is no response to relay. Once there is one, what goes wrong later breaks the body off.
+pub async fn forward(
+    permit: Permit,
+    app: &Arc<App>,
+    request: Request<Incoming>,
+    ctx: &ForwardContext<'_>,
+) -> Result<Response<Body>, AccessError> {
+    let (mut request, public_host, te_trailers) = prepare(&permit, app, request, ctx)?;
+    let length = request.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    if let (Some(cap), Some(length)) = (app.config.max_body, length.or(request.body().size_hint().exact())) {
+        if length > cap {
+            return Err(AccessError::BodyTooLarge);
+        }
+    }
+    request.extensions_mut().clear();
+    let request = request.map(|body| Outgoing::new(body, app.config.max_body));
+    let way = Way { upstreams: ctx.upstreams, app, cut: permit.cut(), te_trailers };
+    let (response, mut lease) = exchange(&way, request).await?;
+    let (mut head, body) = response.into_parts();
+    let ambiguous = clean(head.status, &mut head.headers, ctx.rules, app, &public_host).is_err();
+    if ambiguous || head.status == StatusCode::SWITCHING_PROTOCOLS {
+        // Closing is dropping: the body was not read, so the connection does not count as reusable.
+        lease.failed();
+        lease.discard();
+        return Err(AccessError::UpstreamBroken);
+    }
+    head.version = Version::HTTP_11;
+    head.extensions.clear();
+    let body = if body.is_end_stream() {
+        Body::Empty
+    } else {
+        Body::Stream(Box::pin(Proxied::new(body, lease, permit, app.config.upstream.body_idle)))
+    };
+    Ok(Response::from_parts(head, body))
+}
+
+/// The request as the upstream gets it; also the public host and whether trailers are wanted.
+fn prepare(
+    permit: &Permit,
+    app: &App,
+    mut request: Request<Incoming>,
+    ctx: &ForwardContext<'_>,
+) -> Result<(Request<Incoming>, HeaderValue, bool), AccessError> {
+    let public_host = public_host(&request)?;
+    let forwarded_for = ctx.client.forwarded_for(request.headers(), ctx.trusted)?;
+    let found = strip(request.headers_mut(), ctx.rules, Passing { authorization: app.config.pass_authorization })?;
+    let path =
+        request.uri().path_and_query().and_then(|path| app.upstream_path(path)).ok_or(AccessError::NotRelayed)?;
+    // A request whose target is sent as it came keeps its `Uri`; it was in origin form and has no other parts.
+    if request.uri().authority().is_some() || request.uri().path_and_query() != Some(&path) {
+        *request.uri_mut() = Uri::from(path);
+    }
+    let grpc = request.headers().get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc"));
+    let identity = permit.person().map_or(&[][..], |person| &person.headers);
+    add(
+        request.headers_mut(),
+        ctx.rules,
+        Added {
+            upstream_host: upstream_host(app, &public_host),
+            public_host: public_host.clone(),
+            forwarded_for,
+            identity,
+            assertion: ctx.assertion,
+            configured: &app.config.request_headers,
+        },
+    );
+    Ok((request, public_host, found.te_trailers && grpc))
+}
+
+/// The host as the client asked for it.
+fn public_host(request: &Request<Incoming>) -> Result<HeaderValue, AccessError> {
+    if let Some(authority) = request.uri().authority() {
+        return HeaderValue::from_str(authority.as_str()).map_err(|_| AccessError::NotRelayed);
+    }
+    request.headers().get(HOST).cloned().ok_or(AccessError::NotRelayed)
+}
+
+fn upstream_host(app: &App, public: &HeaderValue) -> HeaderValue {
+    if app.config.preserve_host {
+        return public.clone();
+    }
+    app.upstream.endpoints().first().map_or_else(|| public.clone(), |endpoint| endpoint.host_header.clone())
+}
+
+#[cfg(test)]
+mod tests;
