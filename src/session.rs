@@ -200,7 +200,8 @@ impl Sessions {
 
     /// Begins a session and binds it to `host` (the sign-in host). Durable when it returns.
     ///
-    /// A person's oldest session gives way when there are too many.
+    /// A person's oldest session gives way when there are too many. Whoever signs in anew over an old session ends
+    /// that one with [`Sessions::end`]. A caller that stops waiting may leave a record no cookie leads to; it expires.
     ///
     /// # Errors
     /// When the store cannot write.

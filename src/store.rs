@@ -70,6 +70,8 @@ impl Store {
 
     /// Writes all of `batch` or nothing. Returns when it is on disk, hence survives a crash.
     ///
+    /// Waits as long as the disk does; a caller with a deadline may stop waiting, and the batch is then written or not.
+    ///
     /// # Errors
     /// When it could not be written. After an I/O error the store heals itself with the next write that succeeds.
     pub async fn write(&self, batch: Batch) -> Result<(), StoreError> {

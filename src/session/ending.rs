@@ -130,7 +130,7 @@ impl Unfinished {
             None => sessions.iter().take(PER_BATCH).for_each(|(key, leftover)| take(key, leftover)),
             Some(keys) => {
                 // An earlier failure may be the very session the caller asks about; it no longer shows in the index.
-                let failed = sessions.iter().filter(|(key, leftover)| leftover.failed && !keys.contains(key));
+                let failed = sessions.iter().filter(|(_, leftover)| leftover.failed);
                 let own = keys.iter().filter_map(|key| sessions.get_key_value(key));
                 own.chain(failed).take(PER_BATCH).for_each(|(key, leftover)| take(key, leftover));
             }

@@ -1,7 +1,7 @@
 //! Every session that is not over, in memory: who it belongs to, which cookies lead to it, when to look at it next.
 //!
 //! Being in the index is what it means to be alive: whoever is taken out of it is ended, whatever the store still
-//! says. About 500 bytes per session, bounded by [`MAX_SESSIONS`] and [`MAX_PER_USER`].
+//! says. About 1 KiB per session, bounded by [`MAX_SESSIONS`] and [`MAX_PER_USER`].
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Weak};
@@ -64,9 +64,9 @@ impl Entry {
 
 impl Index {
     pub(super) fn insert(&mut self, key: SessionKey, entry: Entry, now: Tick) {
-        self.users.entry(entry.user).or_default().push(key);
+        self.users.entry(entry.user).or_insert_with(|| Vec::with_capacity(1)).push(key);
         if let Some(sid) = &entry.sid {
-            self.sids.entry(Arc::clone(sid)).or_default().push(key);
+            self.sids.entry(Arc::clone(sid)).or_insert_with(|| Vec::with_capacity(1)).push(key);
         }
         self.due.insert((entry.pulse.due(now), key));
         self.entries.insert(key, entry);
@@ -152,7 +152,7 @@ fn drop_from<K: std::hash::Hash + Eq>(map: &mut HashMap<K, Vec<SessionKey>>, of:
 }
 
 /// Sessions one gateway keeps. Only people who signed in count, each at most [`MAX_PER_USER`] times.
-pub(super) const MAX_SESSIONS: usize = 2_000_000;
+pub(super) const MAX_SESSIONS: usize = 1_000_000;
 /// Sessions of one person; the oldest ends when one more begins.
 pub(super) const MAX_PER_USER: usize = 100;
 /// Hosts' cookies of one session.

@@ -87,7 +87,15 @@ fn pulse(config: &Config, clock: &SharedClock, record: &Record, last_use: Option
         .min(config.absolute)
         .min(last_use.map_or(Duration::MAX, |last_use| Duration::from_secs(last_use.left_secs)));
     let idle_left = config.idle.saturating_sub(now.since(used));
-    (!left.is_zero() && !idle_left.is_zero()).then(|| Pulse::new(clock.tick(), left, config.idle, idle_left))
+    if left.is_zero() || idle_left.is_zero() {
+        return None;
+    }
+    let pulse = Pulse::new(clock.tick(), left, config.idle, idle_left);
+    if record.created > now || used > now {
+        // Written under a clock that was ahead. Written again under this one, or every restart would begin anew.
+        pulse.mark_unsaved();
+    }
+    Some(pulse)
 }
 
 fn entry(record: Record, pulse: Pulse) -> Entry {

@@ -88,6 +88,11 @@ impl Pulse {
         (idle_from > self.saved.load(Ordering::Relaxed)).then_some(idle_from)
     }
 
+    /// What is on disk is no good, although nothing happened since.
+    pub(super) fn mark_unsaved(&self) {
+        self.saved.store(0, Ordering::Relaxed);
+    }
+
     pub(super) fn mark_saved(&self, idle_from: u64) {
         self.saved.fetch_max(idle_from, Ordering::Relaxed);
     }

@@ -139,6 +139,8 @@ fn apply<'a>(database: &Database, changes: impl Iterator<Item = &'a Change>) -> 
     let mut transaction = database.begin_write()?;
     // Anything weaker lets the file grow without bound and loses what was acknowledged.
     transaction.set_durability(Durability::Immediate)?;
+    // One fsync more per commit, shared by all that wait, for a start after a crash that does not first walk the file.
+    transaction.set_quick_repair(true);
     for change in changes {
         if let Some((table, key)) = &change.only_if
             && transaction.open_table(definition(*table))?.get(key.as_slice())?.is_none()

@@ -64,7 +64,8 @@ pub struct Keyring {
 }
 
 impl Keyring {
-    /// Opens the ring in `dir`, making a fresh master key (file mode 0600) on first start.
+    /// Opens the ring in `dir`, making a fresh master key (file mode 0600) on first start. Open the store first: its
+    /// lock keeps a second gateway from making another ring at the same moment.
     ///
     /// # Errors
     /// When the file cannot be read or written, is damaged, or is readable by others.
@@ -155,12 +156,9 @@ impl Keyring {
         let key = self.sealing_key(id, purpose)?;
         let mut text = Vec::with_capacity(plain.len().saturating_add(MAX_TAG_LEN));
         text.extend_from_slice(plain);
-        let nonce = match key.seal_in_place_append_tag(Aad::from(bound(purpose, context)), &mut text) {
-            Ok(nonce) => nonce,
-            Err(_) => {
-                text.zeroize();
-                return None;
-            }
+        let Ok(nonce) = key.seal_in_place_append_tag(Aad::from(bound(purpose, context)), &mut text) else {
+            text.zeroize();
+            return None;
         };
         let mut sealed = Vec::with_capacity(text.len().saturating_add(1 + NONCE_LEN));
         sealed.push(id);

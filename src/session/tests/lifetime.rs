@@ -136,3 +136,22 @@ async fn the_last_use_is_kept_over_a_restart() {
     assert!(found(&sessions, HOST, &cookie).await.is_some(), "used 45 minutes ago, begun 75 minutes ago");
     assert_eq!(sessions.list(None)[0].last_used, START.plus(HOUR / 2));
 }
+
+#[tokio::test]
+async fn a_session_of_a_clock_that_was_ahead_ends_in_time_over_any_number_of_restarts() {
+    let world = World::new();
+    world.clock.step_wall(START.plus(5 * 8760 * HOUR));
+    let (_, cookie) = world.open().create(sign_in(1), HOST).await.unwrap();
+    world.clock.step_wall(START);
+    let mut restarts = 0;
+    while let sessions = world.open()
+        && found(&sessions, HOST, &cookie).await.is_some()
+    {
+        sessions.flush().await.unwrap();
+        drop(sessions);
+        world.clock.advance(HOUR / 4);
+        restarts += 1;
+        assert!(restarts <= 5, "idle for {restarts} quarters of an hour");
+    }
+    assert_eq!(restarts, 4, "one idle lifetime from the first start");
+}

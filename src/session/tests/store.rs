@@ -115,7 +115,7 @@ async fn a_host_keeps_few_cookies_and_the_oldest_go() {
 async fn front_channel_logout_ends_the_right_sessions_and_no_others() {
     let world = World::new();
     let sessions = world.open();
-    let mut of = async |n: u128, sid: &str, tenant: u128| {
+    let of = async |n: u128, sid: &str, tenant: u128| {
         let mut new = sign_in(n);
         new.sid = Some(sid.to_owned());
         new.subject.user.tenant = TenantId(Guid::from_u128(tenant));
@@ -317,4 +317,64 @@ async fn on_a_full_disk_an_end_counts_at_once_and_is_made_durable_later() {
     sessions.sweep().await.unwrap();
     drop((sessions, session));
     assert!(found(&open(), HOST, &cookie).await.is_none());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_thousand_sign_ins_at_once_share_few_commits_and_all_last() {
+    let world = World::new();
+    let sessions = world.open();
+    let people: Vec<_> = (0..1000)
+        .map(|n| {
+            let sessions = sessions.clone();
+            tokio::spawn(async move { sessions.create(sign_in(n), HOST).await.unwrap().1 })
+        })
+        .collect();
+    let mut cookies = Vec::new();
+    for person in people {
+        cookies.push(person.await.unwrap());
+    }
+    assert!(sessions.inner.store.commits() < 500, "{} commits", sessions.inner.store.commits());
+    drop(sessions);
+    let sessions = world.open();
+    for (n, cookie) in cookies.iter().enumerate() {
+        assert_eq!(found(&sessions, HOST, cookie).await.unwrap().user, user(n as u128));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn loads_at_the_same_time_get_the_same_session() {
+    let world = World::new();
+    let sessions = world.open();
+    let (_, cookie) = sessions.create(sign_in(1), HOST).await.unwrap();
+    drop(sessions);
+    let sessions = world.open();
+    let key = sessions.verify_cookie(HOST, cookie.expose().as_bytes()).unwrap();
+    let loads: Vec<_> = (0..32)
+        .map(|_| {
+            let sessions = sessions.clone();
+            tokio::spawn(async move { sessions.load(&key).await.unwrap().unwrap() })
+        })
+        .collect();
+    let mut all = Vec::new();
+    for load in loads {
+        all.push(load.await.unwrap());
+    }
+    assert!(all.iter().all(|session| Arc::ptr_eq(session, &all[0])));
+}
+
+#[tokio::test]
+async fn a_valid_cookie_of_no_session_is_no_session() {
+    let (world, other) = (World::new(), World::new());
+    std::fs::copy(
+        {
+            drop(world.open());
+            world.dir.path().join("keyring.json")
+        },
+        other.dir.path().join("keyring.json"),
+    )
+    .unwrap();
+    let (_, cookie) = other.open().create(sign_in(1), HOST).await.unwrap();
+    let sessions = world.open();
+    assert!(sessions.verify_cookie(HOST, cookie.expose().as_bytes()).is_some(), "same keys, so the MAC is right");
+    assert!(found(&sessions, HOST, &cookie).await.is_none());
 }
