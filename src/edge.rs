@@ -10,9 +10,10 @@ mod proxy_protocol;
 mod redirect;
 mod shutdown;
 mod tls;
+pub mod tunnel;
 mod watch;
 
-pub use body::{Body, BodyError};
+pub use body::{Body, BodyEnd, BodyError, OnEnd, Proxied, keep_allowed_trailers};
 pub use config::{CertificateFiles, Config, Limits, MinTls, TlsConfig};
 pub use guard::{Refusal, RefusalCounts};
 pub use listener::{Addresses, Edge, EdgeError};
@@ -40,3 +41,6 @@ pub trait Handler: Send + Sync + 'static {
         request: Request<Incoming>,
     ) -> impl Future<Output = Response<Body>> + Send;
 }
+
+#[cfg(test)]
+mod tests;

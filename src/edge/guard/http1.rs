@@ -27,7 +27,6 @@ pub(in crate::edge) enum Targets {
     /// A path, or `*` for OPTIONS: a server or reverse proxy.
     Origin,
     /// Also an absolute `http://` address and CONNECT with an authority: a forward proxy.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for the listener of the forward proxy"))]
     Proxy,
 }
 

@@ -79,10 +79,8 @@ pub(super) fn split_field(line: &[u8]) -> Result<(&[u8], &[u8]), Refusal> {
 /// The headers that decide about framing and identity. Sorted by length first: most names match none.
 fn known_field(name: &[u8], value: &[u8], seen: &mut Seen) -> Result<(), Refusal> {
     match name.len() {
-        4 if name.eq_ignore_ascii_case(b"host") => {
-            if std::mem::replace(&mut seen.host, true) {
-                return Err(Refusal::Host);
-            }
+        4 if name.eq_ignore_ascii_case(b"host") && std::mem::replace(&mut seen.host, true) => {
+            return Err(Refusal::Host);
         }
         6 if name.eq_ignore_ascii_case(b"expect") => {
             once(seen, EXPECT)?;
@@ -169,22 +167,12 @@ fn trim(mut value: &[u8]) -> &[u8] {
 
 /// RFC 9110 section 5.6.2.
 pub(super) const fn is_token(byte: u8) -> bool {
-    TOKEN[byte as usize]
+    matches!(
+        byte,
+        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'!' | b'#' | b'$' | b'%' | b'&' | b'\'' | b'*'
+            | b'+' | b'^' | b'`' | b'|' | b'~'
+    )
 }
-
-const TOKEN: [bool; 256] = {
-    let mut table = [false; 256];
-    let mut byte = 0;
-    while byte < 256 {
-        table[byte] = matches!(
-            byte as u8,
-            b'!' | b'#' | b'$' | b'%' | b'&' | b'\'' | b'*' | b'+' | b'-' | b'.' | b'^' | b'_' | b'`' | b'|' | b'~'
-                | b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z'
-        );
-        byte += 1;
-    }
-    table
-};
 
 const EXPECT: Once = 1;
 const UPGRADE: Once = 2;
