@@ -39,8 +39,8 @@ pub(super) fn authorize_url(
     let mut url = client
         .authorize_url(
             AuthenticationFlow::<CoreResponseType>::AuthorizationCode,
-            move || CsrfToken::new(state.clone()),
-            move || Nonce::new(nonce.clone()),
+            move || CsrfToken::new(state),
+            move || Nonce::new(nonce),
         )
         .set_pkce_challenge(PkceCodeChallenge::from_code_verifier_sha256(&verifier(request.verifier)?))
         .add_extra_param("response_mode", mode);
