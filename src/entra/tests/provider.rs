@@ -268,7 +268,10 @@ async fn answer(stream: &mut TcpStream, reply: Reply) -> std::io::Result<()> {
     match reply {
         Reply::Whole { status, headers, body } => {
             let date = "date: Mon, 21 Sep 2026 14:18:20 GMT";
-            let head = format!("HTTP/1.1 {status} X\r\n{date}\r\nconnection: close\r\n{headers}content-length: {}\r\n\r\n", body.len());
+            let head = format!(
+                "HTTP/1.1 {status} X\r\n{date}\r\nconnection: close\r\n{headers}content-length: {}\r\n\r\n",
+                body.len()
+            );
             stream.write_all(head.as_bytes()).await?;
             stream.write_all(body.as_bytes()).await
         }

@@ -49,15 +49,25 @@ async fn the_authorize_address_carries_challenge_nonce_state_and_mode() {
     let provider = Provider::with(&Signer::new("k1")).await;
     let (party, _) = provider.party();
     let request = AuthorizeRequest {
-        state: "st", nonce: NONCE, verifier: VERIFIER, prompt: Some("select_account"), login_hint: Some("hint"),
+        state: "st",
+        nonce: NONCE,
+        verifier: VERIFIER,
+        prompt: Some("select_account"),
+        login_hint: Some("hint"),
     };
     let url = party.authorize_url_with_claims(request.clone(), Some(r#"{"id_token":{}}"#)).await.unwrap();
     assert_eq!(url.path(), format!("/{TENANT}/authorize"));
     let query: std::collections::HashMap<_, _> = url.query_pairs().into_owned().collect();
     for (name, value) in [
-        ("response_type", "code"), ("client_id", CLIENT), ("state", "st"), ("nonce", NONCE),
-        ("scope", "openid profile offline_access"), ("response_mode", "form_post"), ("prompt", "select_account"),
-        ("code_challenge_method", "S256"), ("claims", r#"{"id_token":{}}"#),
+        ("response_type", "code"),
+        ("client_id", CLIENT),
+        ("state", "st"),
+        ("nonce", NONCE),
+        ("scope", "openid profile offline_access"),
+        ("response_mode", "form_post"),
+        ("prompt", "select_account"),
+        ("code_challenge_method", "S256"),
+        ("claims", r#"{"id_token":{}}"#),
         // RFC 7636 appendix B.
         ("code_challenge", "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"),
         ("redirect_uri", "https://auth.example/.portcullis/callback"),
@@ -165,7 +175,10 @@ async fn no_token_chooses_its_own_algorithm_or_key() {
         (signed(json!({ "kid": "k' OR 1=1" })), "unknown_key"),
         // A key in the token itself is never looked at: the signature is checked with the published one.
         (own.sign_text(&json!({ "alg": "RS256", "kid": "k1", "jwk": own.jwk() }), &claims), "bad_signature"),
-        (own.sign_text(&json!({ "alg": "RS256", "kid": "k1", "jku": "http://login.localhost/" }), &claims), "bad_signature"),
+        (
+            own.sign_text(&json!({ "alg": "RS256", "kid": "k1", "jku": "http://login.localhost/" }), &claims),
+            "bad_signature",
+        ),
     ];
     for (token, expected) in cases {
         provider.give(&token);
@@ -182,8 +195,7 @@ async fn a_key_published_for_another_issuer_signs_nothing_here() {
         key["issuer"] = json!(provider.issuer(tenant));
         key
     };
-    let keys =
-        [with_issuer(&signer, "{tenantid}"), with_issuer(&personal, "9188040d-6c67-4c5b-b112-36a304b66dad")];
+    let keys = [with_issuer(&signer, "{tenantid}"), with_issuer(&personal, "9188040d-6c67-4c5b-b112-36a304b66dad")];
     provider.publish(TENANT, &keys);
     let (party, _) = provider.party();
     provider.give(&signer.sign(&provider.claims()));

@@ -147,9 +147,8 @@ async fn doctor_sees_discovery_clock_and_credential() {
         findings.into_iter().map(|finding| (finding.check, finding.outcome)).collect::<Vec<_>>()
     };
     // The provider's Date stands at 14:18:20, which is NOW to the second.
-    let all_good = [
-        ("discovery", ProbeOutcome::Good), ("clock", ProbeOutcome::Good), ("credential", ProbeOutcome::Good),
-    ];
+    let all_good =
+        [("discovery", ProbeOutcome::Good), ("clock", ProbeOutcome::Good), ("credential", ProbeOutcome::Good)];
     assert_eq!(outcomes(party.probe().await), all_good);
     clock.step_wall(UnixTime(NOW - 60));
     assert_eq!(outcomes(party.probe().await)[1], ("clock", ProbeOutcome::Doubtful));
