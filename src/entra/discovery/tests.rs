@@ -65,7 +65,7 @@ fn endpoints_stay_on_the_login_host_and_are_protected() {
         }
         let mut document = document(&issuer, base);
         document[name] = json!(7);
-        assert_eq!(read(base, &document).unwrap_err(), "malformed", "{name}");
+        assert_eq!(read(base, &document).unwrap_err(), "answer_malformed", "{name}");
     }
     let alias = document(&issuer, "https://login.windows.net");
     assert!(read(base, &alias).is_ok());

@@ -94,11 +94,11 @@ fn a_key_signs_only_for_the_issuer_it_was_published_for() {
 fn a_set_that_is_no_set_is_refused() {
     let parse = |text: &str| KeySet::parse(text.as_bytes(), &discovery()).map_err(|error| error.fault().word());
     for (text, reason) in [
-        ("", "malformed"),
-        ("[]", "malformed"),
-        ("{}", "malformed"),
-        (r#"{"keys":{}}"#, "malformed"),
-        (r#"{"keys":[],"keys":[]}"#, "malformed"),
+        ("", "answer_malformed"),
+        ("[]", "answer_malformed"),
+        ("{}", "answer_malformed"),
+        (r#"{"keys":{}}"#, "answer_malformed"),
+        (r#"{"keys":[],"keys":[]}"#, "answer_malformed"),
         (r#"{"keys":[]}"#, "no_keys"),
         (r#"{"keys":[7,null,"x",[]]}"#, "no_keys"),
     ] {

@@ -10,8 +10,8 @@ use aws_lc_rs::signature::{KeyPair as _, RSA_PKCS1_SHA256};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::TcpListener;
 use url::Url;
 
 use crate::entra::{Config, Credential, RelyingParty, ResponseMode};
@@ -110,14 +110,35 @@ impl Drop for Provider {
 
 impl Provider {
     pub(super) async fn start() -> Self {
+        Self::start_with(None).await
+    }
+
+    /// The same over TLS.
+    pub(super) async fn start_tls(config: rustls::ServerConfig) -> Self {
+        Self::start_with(Some(tokio_rustls::TlsAcceptor::from(Arc::new(config)))).await
+    }
+
+    async fn start_with(tls: Option<tokio_rustls::TlsAcceptor>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let base = Url::parse(&format!("http://login.localhost:{}/", listener.local_addr().unwrap().port())).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let scheme = if tls.is_some() { "https" } else { "http" };
+        let base = Url::parse(&format!("{scheme}://login.localhost:{port}/")).unwrap();
         let stage = Arc::<Mutex<Stage>>::default();
         let shared = Arc::clone(&stage);
         let task = tokio::spawn(async move {
             let mut connections = tokio::task::JoinSet::new();
             while let Ok((stream, _)) = listener.accept().await {
-                connections.spawn(serve(stream, Arc::clone(&shared)));
+                let (shared, tls) = (Arc::clone(&shared), tls.clone());
+                connections.spawn(async move {
+                    match tls {
+                        None => serve(stream, shared).await,
+                        Some(tls) => {
+                            if let Ok(stream) = tls.accept(stream).await {
+                                serve(stream, shared).await;
+                            }
+                        }
+                    }
+                });
             }
         });
         Self { base, stage, task }
@@ -230,7 +251,7 @@ pub(super) fn discovery_path(tenant: &str) -> String {
     format!("/{tenant}/v2.0/.well-known/openid-configuration")
 }
 
-async fn serve(mut stream: TcpStream, stage: Arc<Mutex<Stage>>) {
+async fn serve<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S, stage: Arc<Mutex<Stage>>) {
     let Some((path, request)) = read_request(&mut stream).await else { return };
     let reply = {
         let mut stage = stage.lock().unwrap();
@@ -243,7 +264,7 @@ async fn serve(mut stream: TcpStream, stage: Arc<Mutex<Stage>>) {
     let _ = stream.shutdown().await;
 }
 
-async fn read_request(stream: &mut TcpStream) -> Option<(String, String)> {
+async fn read_request<S: AsyncRead + Unpin>(stream: &mut S) -> Option<(String, String)> {
     let mut bytes = Vec::new();
     loop {
         let text = String::from_utf8_lossy(&bytes).into_owned();
@@ -263,7 +284,7 @@ async fn read_request(stream: &mut TcpStream) -> Option<(String, String)> {
     }
 }
 
-async fn answer(stream: &mut TcpStream, reply: Reply) -> std::io::Result<()> {
+async fn answer<S: AsyncWrite + Unpin>(stream: &mut S, reply: Reply) -> std::io::Result<()> {
     let open = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 10000000000\r\n\r\n";
     match reply {
         Reply::Whole { status, headers, body } => {

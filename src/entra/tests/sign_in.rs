@@ -76,7 +76,7 @@ async fn the_authorize_address_carries_challenge_nonce_state_and_mode() {
     }
     assert!(!query.contains_key("login_hint"), "Entra refuses a hint beside the account picker");
     let short = AuthorizeRequest { verifier: "short", ..request };
-    assert_eq!(party.authorize_url(short).await.unwrap_err().fault().word(), "request");
+    assert_eq!(party.authorize_url(short).await.unwrap_err().fault().word(), "config_request");
 }
 
 /// Every claim that must be there, must agree, or must have one shape.
@@ -105,25 +105,25 @@ async fn each_wrong_claim_is_refused_with_its_own_reason() {
         ("azp", json!(7), "wrong_authorized_party"),
         ("nonce", nowhere.clone(), "missing_nonce"),
         ("nonce", json!("n-7Gh2Lr"), "wrong_nonce"),
-        ("nonce", json!(["n-7Gh2Lq"]), "malformed"),
+        ("nonce", json!(["n-7Gh2Lq"]), "token_malformed"),
         ("ver", nowhere.clone(), "missing_ver"),
         ("ver", json!("1.0"), "wrong_version"),
-        ("ver", json!(2.0), "malformed"),
+        ("ver", json!(2.0), "token_malformed"),
         ("sub", nowhere.clone(), "missing_sub"),
-        ("sub", json!(""), "malformed"),
+        ("sub", json!(""), "token_malformed"),
         ("tid", nowhere.clone(), "missing_tid"),
-        ("tid", json!("contoso.example"), "malformed"),
+        ("tid", json!("contoso.example"), "token_malformed"),
         ("tid", json!(OTHER_TENANT), "tenant_not_allowed"),
         ("oid", nowhere.clone(), "missing_oid"),
-        ("oid", json!("alice"), "malformed"),
+        ("oid", json!("alice"), "token_malformed"),
         ("exp", nowhere.clone(), "missing_exp"),
-        ("exp", json!("1790003900"), "malformed"),
-        ("exp", json!(-1), "malformed"),
+        ("exp", json!("1790003900"), "token_malformed"),
+        ("exp", json!(-1), "token_malformed"),
         ("iat", nowhere.clone(), "missing_iat"),
-        ("nbf", json!(true), "malformed"),
+        ("nbf", json!(true), "token_malformed"),
         // The skew of 300 s, to the second.
         ("exp", json!(NOW - 299), "signed in"),
-        ("exp", json!(NOW - 301), "expired"),
+        ("exp", json!(NOW - 301), "token_expired"),
         ("nbf", json!(NOW + 300), "signed in"),
         ("nbf", json!(NOW + 301), "not_yet_valid"),
         ("iat", json!(NOW + 300), "signed in"),
@@ -165,10 +165,10 @@ async fn no_token_chooses_its_own_algorithm_or_key() {
         (signed(json!({ "alg": "PS256" })), "wrong_algorithm"),
         (signed(json!({ "alg": "rs256" })), "wrong_algorithm"),
         (signed(json!({ "alg": ["RS256"] })), "wrong_algorithm"),
-        (signed(json!({ "typ": "at+jwt" })), "malformed"),
-        (signed(json!({ "crit": ["x"] })), "malformed"),
-        (signed(json!({ "b64": false })), "malformed"),
-        (signed(json!({ "zip": "DEF" })), "malformed"),
+        (signed(json!({ "typ": "at+jwt" })), "token_malformed"),
+        (signed(json!({ "crit": ["x"] })), "token_malformed"),
+        (signed(json!({ "b64": false })), "token_malformed"),
+        (signed(json!({ "zip": "DEF" })), "token_malformed"),
         (signed(json!({ "kid": null })), "unknown_key"),
         (signed(json!({ "kid": "" })), "unknown_key"),
         (signed(json!({ "kid": "../../x" })), "unknown_key"),

@@ -25,21 +25,21 @@ async fn each_unusable_answer_has_its_own_reason_and_the_code_is_sent_once() {
     };
     let json = "content-type: application/json\r\n";
     let cases = [
-        (whole(302, "location: http://login.localhost/elsewhere\r\n", ""), "redirect"),
-        (whole(307, "location: /elsewhere\r\n", ""), "redirect"),
-        (whole(200, "content-type: text/html\r\n", "<html>"), "content_type"),
-        (whole(400, "content-type: text/html\r\n", "<html>"), "content_type"),
-        (whole(200, "", "{}"), "content_type"),
-        (whole(200, &format!("{json}content-encoding: gzip\r\n"), "{}"), "encoding"),
-        (whole(200, json, "{"), "malformed"),
-        (whole(200, json, ""), "malformed"),
-        (whole(200, json, "[]"), "malformed"),
-        (whole(400, json, "{}"), "malformed"),
+        (whole(302, "location: http://login.localhost/elsewhere\r\n", ""), "answer_redirect"),
+        (whole(307, "location: /elsewhere\r\n", ""), "answer_redirect"),
+        (whole(200, "content-type: text/html\r\n", "<html>"), "answer_content_type"),
+        (whole(400, "content-type: text/html\r\n", "<html>"), "answer_content_type"),
+        (whole(200, "", "{}"), "answer_content_type"),
+        (whole(200, &format!("{json}content-encoding: gzip\r\n"), "{}"), "answer_encoding"),
+        (whole(200, json, "{"), "answer_malformed"),
+        (whole(200, json, ""), "answer_malformed"),
+        (whole(200, json, "[]"), "answer_malformed"),
+        (whole(400, json, "{}"), "answer_malformed"),
         (whole(200, json, "{}"), "no_id_token"),
-        (whole(200, json, r#"{"id_token":"a","id_token":"b"}"#), "malformed"),
-        (whole(200, json, r#"{"id_token":7}"#), "malformed"),
-        (whole(204, "", ""), "status"),
-        (Reply::Endless, "too_large"),
+        (whole(200, json, r#"{"id_token":"a","id_token":"b"}"#), "answer_malformed"),
+        (whole(200, json, r#"{"id_token":7}"#), "answer_malformed"),
+        (whole(204, "", ""), "answer_status"),
+        (Reply::Endless, "answer_too_large"),
         (Reply::Half, "unreachable"),
         (whole(500, json, "{}"), "unreachable"),
         (whole(429, json, "{}"), "unreachable"),
@@ -160,4 +160,69 @@ async fn doctor_sees_discovery_clock_and_credential() {
     let findings = party.probe().await;
     assert_eq!(findings[0].outcome, ProbeOutcome::Bad);
     assert!(findings[0].found.contains("discovery_issuer") && !findings[0].advice.is_empty(), "{findings:?}");
+}
+
+#[tokio::test]
+async fn a_login_host_is_believed_only_under_a_trusted_root() {
+    let key = rcgen::KeyPair::generate().unwrap();
+    let certificate =
+        rcgen::CertificateParams::new(vec!["login.localhost".to_owned()]).unwrap().self_signed(&key).unwrap();
+    let tls = rustls::ServerConfig::builder_with_provider(rustls::crypto::aws_lc_rs::default_provider().into())
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate.der().clone()], key.serialize_der().try_into().unwrap())
+        .unwrap();
+    let provider = Provider::start_tls(tls).await;
+    let signer = Signer::new("k1");
+    provider.publish(TENANT, &[signer.jwk()]);
+    provider.give(&signer.sign(&provider.claims()));
+    let (stranger, _) = provider.party();
+    let error = redeem(&stranger).await;
+    assert!(matches!(error, EntraError::Unreachable { cause: UnreachableCause::Tls, .. }), "{error:?}");
+    assert!(!error.is_retryable());
+    assert!(error.details().to_ascii_lowercase().contains("certificate"), "{}", error.details());
+    let root = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(root.path(), certificate.pem()).unwrap();
+    let config = Config { extra_ca: Some(root.path().to_owned()), ..provider.config() };
+    let (party, _) = provider.party_with(config);
+    assert!(party.redeem(&Secret::new("c".to_owned()), VERIFIER, NONCE).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_tenant_that_entra_does_not_know_is_a_configuration_fault() {
+    let provider = Provider::with(&Signer::new("k1")).await;
+    let unknown = json!({ "error": "invalid_tenant", "error_codes": [90002], "error_description": "AADSTS90002: x" });
+    provider.reply(&discovery_path(TENANT), Reply::text(400, "application/json", &unknown.to_string()));
+    let (party, _) = provider.party();
+    assert_eq!(redeem(&party).await.fault(), Fault::Misconfigured(Misconfiguration::Tenant));
+}
+
+#[test]
+fn a_configuration_that_cannot_work_is_refused_at_start() {
+    let config = || Config {
+        authority: Url::parse("https://login.microsoftonline.com/").unwrap(),
+        tenants: vec![tenant(TENANT)],
+        client_id: CLIENT.to_owned(),
+        credential: Credential::Secret(Secret::new("s".to_owned())),
+        redirect_uri: Url::parse("https://auth.example/cb").unwrap(),
+        response_mode: ResponseMode::Query,
+        scopes: Vec::new(),
+        skew: Duration::from_secs(300),
+        timeout: Duration::from_secs(10),
+        extra_ca: None,
+    };
+    let fault = |config| {
+        let clock = std::sync::Arc::new(crate::facts::ManualClock::at(UnixTime(NOW)));
+        RelyingParty::new(config, clock).err().map(|error| error.fault())
+    };
+    let wrong = |what| Some(Fault::Misconfigured(what));
+    assert_eq!(fault(config()), None);
+    assert_eq!(fault(Config { tenants: Vec::new(), ..config() }), wrong(Misconfiguration::Tenant));
+    assert_eq!(fault(Config { tenants: vec![tenant(TENANT); 2], ..config() }), wrong(Misconfiguration::Tenant));
+    assert_eq!(fault(Config { client_id: String::new(), ..config() }), wrong(Misconfiguration::Application));
+    let plain = Url::parse("http://login.microsoftonline.com/").unwrap();
+    assert_eq!(fault(Config { authority: plain, ..config() }), wrong(Misconfiguration::Authority));
+    let nowhere = Some("/nonexistent/ca.pem".into());
+    assert_eq!(fault(Config { extra_ca: nowhere, ..config() }), wrong(Misconfiguration::RootCertificates));
 }
