@@ -281,9 +281,9 @@ fn log(what: &'static str, error: &EntraError) {
             "the identity provider refused"
         ),
         EntraError::Misconfigured { aadsts, .. } => {
-            tracing::error!(what, fault, aadsts, %error, "cannot use the identity provider")
+            tracing::error!(what, fault, aadsts, error = error.details(), "cannot use the identity provider")
         }
-        _ => tracing::warn!(what, fault, %error, "cannot use the identity provider's answer"),
+        _ => tracing::warn!(what, fault, error = error.details(), "cannot use the identity provider's answer"),
     }
 }
 

@@ -75,6 +75,23 @@ impl EntraError {
         }
     }
 
+    /// The error with what the layers below said, for logs and `doctor`. Holds addresses and file names, no secrets.
+    #[must_use]
+    pub fn details(&self) -> String {
+        let mut text = self.to_string();
+        let mut next = self.source();
+        while let Some(error) = next {
+            let more = error.to_string();
+            // Layers like to repeat what they wrap.
+            if !text.ends_with(&more) {
+                text.push_str(": ");
+                text.push_str(&more);
+            }
+            next = error.source();
+        }
+        text
+    }
+
     pub(super) const fn unreachable(cause: UnreachableCause) -> Self {
         Self::Unreachable { cause, retry_after: None, source: None }
     }
@@ -155,21 +172,21 @@ worded! {
     /// What an administrator has to mend.
     Misconfiguration {
         /// The authority address is not usable.
-        Authority = "authority",
+        Authority = "config_authority",
         /// No tenant is configured, or too many, or Entra does not know it.
-        Tenant = "tenant",
+        Tenant = "config_tenant",
         /// The application is unknown, disabled, or not in this tenant.
-        Application = "application",
+        Application = "config_application",
         /// The secret, certificate or federated token is missing, wrong or expired.
-        Credential = "credential",
+        Credential = "config_credential",
         /// The redirect address is not registered.
-        RedirectUri = "redirect_uri",
+        RedirectUri = "config_redirect_uri",
         /// A scope or permission is not in the registration.
-        Scope = "scope",
+        Scope = "config_scope",
         /// The file with extra root certificates cannot be used.
-        RootCertificates = "root_certificates",
+        RootCertificates = "config_root_certificates",
         /// Entra calls the request itself wrong.
-        Request = "request",
+        Request = "config_request",
     }
 }
 
@@ -177,9 +194,9 @@ worded! {
     /// Why an ID token is not acceptable.
     BadToken {
         /// Not three base64url parts of strict JSON, or a claim of the wrong type.
-        Malformed = "malformed",
+        Malformed = "token_malformed",
         /// Larger than any token Entra issues.
-        TooLarge = "too_large",
+        TooLarge = "token_too_large",
         /// Encrypted (JWE); this gateway registers no encryption key.
         Encrypted = "encrypted",
         /// A member occurs twice, so two readers could see two different tokens.
@@ -205,7 +222,7 @@ worded! {
         /// `ver` is not `2.0`.
         WrongVersion = "wrong_version",
         /// `exp` has passed.
-        Expired = "expired",
+        Expired = "token_expired",
         /// `nbf` or `iat` lies in the future.
         NotYetValid = "not_yet_valid",
         /// `tid` is not a configured tenant.
@@ -237,17 +254,17 @@ worded! {
     /// Why an answer of the provider is unusable.
     BadAnswer {
         /// A redirect; never followed, because it could carry a code or secret elsewhere.
-        Redirect = "redirect",
+        Redirect = "answer_redirect",
         /// Not JSON.
-        ContentType = "content_type",
+        ContentType = "answer_content_type",
         /// Compressed, which was not asked for.
-        Encoding = "encoding",
+        Encoding = "answer_encoding",
         /// Larger than the cap.
-        TooLarge = "too_large",
+        TooLarge = "answer_too_large",
         /// Not the JSON that was expected.
-        Malformed = "malformed",
+        Malformed = "answer_malformed",
         /// A status that the protocol does not know here.
-        Status = "status",
+        Status = "answer_status",
         /// No `id_token`, so nobody has been proven.
         NoIdToken = "no_id_token",
         /// Discovery names an issuer that is not the tenant's.
@@ -260,5 +277,23 @@ worded! {
         TooManyKeys = "too_many_keys",
         /// Two different keys share one `kid`.
         DuplicateKeys = "duplicate_keys",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_fault_has_a_word_of_its_own() {
+        let mut words = vec![Fault::Unreachable.word()];
+        words.extend(Misconfiguration::ALL.iter().map(|what| Fault::Misconfigured(*what).word()));
+        words.extend(RefusalClass::ALL.iter().map(|class| Fault::Refused(*class).word()));
+        words.extend(BadToken::ALL.iter().map(|reason| Fault::BadToken(*reason).word()));
+        words.extend(BadAnswer::ALL.iter().map(|reason| Fault::BadAnswer(*reason).word()));
+        let count = words.len();
+        words.sort_unstable();
+        words.dedup();
+        assert_eq!(words.len(), count);
     }
 }

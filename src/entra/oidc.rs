@@ -20,7 +20,7 @@ use super::discovery::Discovery;
 use super::error::{BadAnswer, EntraError, Misconfiguration};
 use super::http::HttpClient;
 use super::keys::SigningKey;
-use super::{AuthorizeRequest, refusal};
+use super::{AuthorizeRequest, refusal, strict_json};
 use crate::telemetry::Secret;
 
 /// The address that starts a sign-in.
@@ -39,8 +39,8 @@ pub(super) fn authorize_url(
     let mut url = client
         .authorize_url(
             AuthenticationFlow::<CoreResponseType>::AuthorizationCode,
-            move || CsrfToken::new(state.clone()),
-            move || Nonce::new(nonce.clone()),
+            move || CsrfToken::new(state),
+            move || Nonce::new(nonce),
         )
         .set_pkce_challenge(PkceCodeChallenge::from_code_verifier_sha256(&verifier(request.verifier)?))
         .add_extra_param("response_mode", mode);
@@ -145,6 +145,8 @@ async fn token_call(http: HttpClient, request: http::Request<Vec<u8>>) -> Result
     answer.check_reached()?;
     if answer.status == http::StatusCode::OK {
         answer.check_json()?;
+        // serde would take a list for the struct, member by member.
+        strict_json::parse_object(&answer.body).map_err(|_| EntraError::BadAnswer(BadAnswer::Malformed))?;
         let mut response = http::Response::new(answer.body.to_vec());
         *response.headers_mut() = answer.headers;
         return Ok(response);
@@ -196,7 +198,7 @@ fn verifier(text: &str) -> Result<PkceCodeVerifier, EntraError> {
 }
 
 /// The token answer, read for what this gateway needs: members it has no use for may have any shape, since Entra
-/// has sent numbers as strings. A member that occurs twice is an error.
+/// has sent numbers as strings.
 #[derive(Debug, Deserialize)]
 struct TokenAnswer {
     #[serde(default, deserialize_with = "secret")]

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::Inner;
 use super::discovery::Realm;
-use super::error::{BadAnswer, EntraError, UnreachableCause};
+use super::error::{BadAnswer, EntraError, Misconfiguration, UnreachableCause};
 use super::tenants::RealmCache;
 use crate::facts::{UnixTime, format_duration};
 
@@ -57,7 +57,7 @@ async fn documents(cache: &RealmCache) -> ProbeFinding {
             ProbeFinding { check: "discovery", outcome: ProbeOutcome::Good, found, advice: "" }
         }
         Err(error) => {
-            let found = format!("{realm}: {error}");
+            let found = format!("{realm}: {}", error.details());
             ProbeFinding { check: "discovery", outcome: ProbeOutcome::Bad, found, advice: advice(&error) }
         }
     }
@@ -71,7 +71,9 @@ fn advice(error: &EntraError) -> &'static str {
         EntraError::Unreachable { cause: UnreachableCause::Connect | UnreachableCause::Timeout, .. } => {
             "allow this machine to resolve and reach the login host on port 443"
         }
-        EntraError::BadAnswer(BadAnswer::Status) => "check the tenant id: the login host does not know this tenant",
+        EntraError::Misconfigured { what: Misconfiguration::Tenant, .. } | EntraError::BadAnswer(BadAnswer::Status) => {
+            "check the tenant id: the login host does not know this tenant"
+        }
         EntraError::BadAnswer(BadAnswer::DiscoveryIssuer | BadAnswer::DiscoveryEndpoint) => {
             "check the authority: it must be the login host of your tenant's cloud, and nothing may rewrite its answers"
         }
@@ -107,7 +109,7 @@ async fn credential(inner: &Inner) -> ProbeFinding {
     let now = inner.clock.now();
     // Made for nobody: shows that the file can be read and the key can sign.
     if let Err(error) = inner.credential.prove(&inner.config.client_id, &inner.config.authority, now).await {
-        return finding(ProbeOutcome::Bad, error.to_string(), "make the file readable and its content valid");
+        return finding(ProbeOutcome::Bad, error.details(), "make the file readable and its content valid");
     }
     let Some(expires) = inner.credential.expires() else {
         return finding(ProbeOutcome::Good, format!("{kind} present"), "");

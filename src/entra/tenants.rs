@@ -6,12 +6,16 @@
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
+use bytes::Bytes;
+use http::StatusCode;
 use tokio::sync::Mutex;
+use url::Url;
 
 use super::discovery::{Authority, Discovery, Realm};
-use super::error::{BadToken, EntraError};
+use super::error::{BadAnswer, BadToken, EntraError};
 use super::http::HttpClient;
 use super::keys::{KeySet, SigningKey};
+use super::refusal;
 use crate::facts::{SharedClock, Tick};
 
 /// What is known about one realm.
@@ -130,7 +134,8 @@ impl RealmCache {
                 Ok(known)
             }
             Err(error) => {
-                tracing::warn!(realm = ?self.realm, reason = error.fault().word(), %error, "discovery or signing keys could not be read");
+                let (reason, error_text) = (error.fault().word(), error.details());
+                tracing::warn!(realm = ?self.realm, reason, error = error_text, "cannot read discovery and keys");
                 attempts.failed = Some((self.clock.tick(), error.clone()));
                 Err(error)
             }
@@ -140,14 +145,22 @@ impl RealmCache {
     async fn fetch(&self) -> Result<Known, EntraError> {
         let fetched = self.clock.tick();
         let url = self.authority.discovery_url(self.realm)?;
-        let document = self.http.document(&url).await?;
-        let discovery = Discovery::parse(&document.body, self.realm, &self.authority)?;
+        let discovery = Discovery::parse(&self.read(&url).await?, self.realm, &self.authority)?;
         let keys = match self.realm {
-            Realm::Tenant(_) => KeySet::parse(&self.http.document(&discovery.jwks_uri).await?.body, &discovery)?,
+            Realm::Tenant(_) => KeySet::parse(&self.read(&discovery.jwks_uri).await?, &discovery)?,
             // No token is ever believed by keys that speak for every tenant.
             Realm::Organizations => KeySet::default(),
         };
         Ok(Known { discovery, keys, fetched })
+    }
+
+    /// Entra tells an unknown tenant by an OAuth error where the document should be.
+    async fn read(&self, url: &Url) -> Result<Bytes, EntraError> {
+        let answer = self.http.document(url).await?;
+        if answer.status == StatusCode::OK {
+            return Ok(answer.body);
+        }
+        Err(refusal::classify_body(&answer.body).unwrap_or(EntraError::BadAnswer(BadAnswer::Status)))
     }
 
     fn age(&self, known: &Known) -> Duration {

@@ -1,12 +1,15 @@
 //! How a connection to Microsoft is made: which roots are trusted, and when plain HTTP is tolerated.
 
+use std::error::Error;
 use std::future::Future;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
+use http::Uri;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::client::legacy::connect::dns::{GaiResolver, Name};
@@ -18,8 +21,8 @@ use url::{Host, Url};
 
 use super::super::error::{EntraError, Misconfiguration};
 
-/// TLS over TCP, with this module's resolver.
-pub(super) type Connector = HttpsConnector<HttpConnector<Resolver>>;
+/// TLS over TCP, with this module's resolver and a deadline.
+pub(super) type Connector = Timed<HttpsConnector<HttpConnector<Resolver>>>;
 
 /// Whether nobody on the network can read or change the exchange: TLS, or plain HTTP inside this machine.
 pub(crate) fn is_protected(url: &Url) -> bool {
@@ -35,7 +38,7 @@ pub(crate) fn is_protected(url: &Url) -> bool {
     }
 }
 
-pub(super) fn connector(extra_ca: Option<&Path>) -> Result<Connector, EntraError> {
+pub(super) fn connector(extra_ca: Option<&Path>, deadline: Duration) -> Result<Connector, EntraError> {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let tls = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
@@ -45,7 +48,35 @@ pub(super) fn connector(extra_ca: Option<&Path>) -> Result<Connector, EntraError
     let mut tcp = HttpConnector::new_with_resolver(Resolver { system: GaiResolver::new() });
     tcp.enforce_http(false);
     tcp.set_nodelay(true);
-    Ok(HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_all_versions().wrap_connector(tcp))
+    let https = HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_all_versions();
+    Ok(Timed { inner: https.wrap_connector(tcp), deadline })
+}
+
+/// Ends an attempt to connect. The deadline of the call does not: the pool finishes an attempt in the background
+/// when another connection became free first.
+#[derive(Clone)]
+pub(super) struct Timed<C> {
+    inner: C,
+    deadline: Duration,
+}
+
+impl<C> Service<Uri> for Timed<C>
+where
+    C: Service<Uri, Error = Box<dyn Error + Send + Sync>>,
+    C::Future: Send + 'static,
+{
+    type Response = C::Response;
+    type Error = C::Error;
+    type Future = Pin<Box<dyn Future<Output = Result<C::Response, C::Error>> + Send>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), C::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, uri: Uri) -> Self::Future {
+        let attempt = tokio::time::timeout(self.deadline, self.inner.call(uri));
+        Box::pin(async move { attempt.await? })
+    }
 }
 
 /// The machine's roots plus the configured ones. A machine without roots can still reach a simulator.
@@ -123,7 +154,7 @@ mod tests {
     #[test]
     fn a_root_file_without_certificates_is_refused() {
         let file = tempfile::NamedTempFile::new().unwrap();
-        assert!(connector(Some(file.path())).is_err());
-        assert!(connector(Some(Path::new("/nonexistent/ca.pem"))).is_err());
+        assert!(connector(Some(file.path()), Duration::MAX).is_err());
+        assert!(connector(Some(Path::new("/nonexistent/ca.pem")), Duration::MAX).is_err());
     }
 }
