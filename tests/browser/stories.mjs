@@ -104,7 +104,7 @@ async function personWithoutARuleSeesTheBlockPage(visit) {
   const { page, demo } = visit;
   visit.expect(/status of 403/);
   await page.goto(`${demo.payroll}/`);
-  await signIn(page, 'bob');
+  await signIn(page, 'mallory');
   await page.waitForURL(`${demo.payroll}/**`);
   await visit.look('blocked');
   const body = await page.textContent('body');
@@ -143,8 +143,8 @@ async function signedIn(visit, person) {
 
 // The simulator's page: choose a person or type a name, then the password.
 async function signIn(page, person, password = 'demo') {
-  const radio = page.locator(`input[type=radio][value^="${person}"]`);
-  if (await radio.count()) await radio.first().check();
+  const account = page.locator('label', { hasText: new RegExp(`^${person}`, 'i') });
+  if (await account.count()) await account.first().click();
   else await page.locator('input[type=text], input[type=email]').first().fill(`${person}@contoso.example`);
   await page.locator('input[type=password]').fill(password);
   await page.locator('input[type=password]').press('Enter');

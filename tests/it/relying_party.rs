@@ -198,7 +198,7 @@ async fn hostile_provider_gets_nobody_in() {
     let world = World::start(Kind::Simulator).await;
     let mut admitted = Vec::new();
     for mode in HOSTILE_MODES {
-        world.provider.be_hostile(mode).await;
+        world.provider.be_hostile_once(mode).await;
         let mut browser = world.browser();
         let page = browser.sign_in(&format!("https://{APP}/{mode}"), ALICE).await;
         if page.status() < 400 || browser.jar().value(APP, shapes::COOKIE).is_some() {
@@ -209,7 +209,7 @@ async fn hostile_provider_gets_nobody_in() {
     assert!(admitted.is_empty(), "let in: {admitted:?}");
     assert_eq!(world.app.seen(), 0);
     // The same world lets an honest answer in, so it was the hostility that was refused.
-    world.provider.be_hostile("none").await;
+    world.provider.be_honest().await;
     world.signed_in(ALICE).await;
 }
 

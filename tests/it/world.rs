@@ -43,14 +43,14 @@ pub(crate) const PEOPLE: [Person; 2] = [
         login: "alice",
         upn: "alice@contoso.example",
         oid: "5b7e2a94-13cd-4e68-8f02-9ac46d1e7b50",
-        name: "Alice Archer",
+        name: "Alice Ahlberg",
         password: "demo",
     },
     Person {
         login: "bob",
         upn: "bob@contoso.example",
         oid: "1e9c7d36-8a40-4b52-b6f1-d30e5c824a97",
-        name: "Bob Baker",
+        name: "Bob Berger",
         password: "demo",
     },
 ];
@@ -87,7 +87,7 @@ impl World {
         // Both sides of TLS in this process use the library that the gateway uses.
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let (provider, app, fin) =
-            tokio::join!(Provider::start(kind), Upstream::scripted(script), Upstream::echo_target());
+            (Provider::start(kind), Upstream::scripted(script).await, Upstream::echo_target().await);
         let authority = Authority::new();
         let mut settings = Settings {
             authority: provider.authority.clone(),

@@ -69,7 +69,7 @@ async fn websocket_client_and_upstream_understand_each_other() {
 
 #[tokio::test]
 async fn browser_signs_in_at_the_provider_and_keeps_its_cookies() {
-    let provider = Provider::start(Kind::OidcProvider).await;
+    let provider = Provider::start(Kind::OidcProvider);
     let discovery = format!("{}/{TENANT}/v2.0", provider.authority);
     let upstream = Upstream::scripted(move |request| match request.target().split('?').next().unwrap() {
         "/start" => redirect(&authorization_request(&discovery), ""),

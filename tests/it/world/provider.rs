@@ -31,13 +31,8 @@ pub(crate) struct Provider {
 }
 
 impl Provider {
-    pub(crate) async fn start(kind: Kind) -> Self {
-        let provider = Self::spawn(kind, 0);
-        if kind == Kind::Simulator {
-            let (path, body) = shapes::register_request();
-            provider.control(path, &body).await;
-        }
-        provider
+    pub(crate) fn start(kind: Kind) -> Self {
+        Self::spawn(kind, 0)
     }
 
     /// Stops the provider: connections are refused from now on.
@@ -62,20 +57,27 @@ impl Provider {
         format!("{}:{}", url.host_str().unwrap(), url.port().unwrap()).parse().unwrap()
     }
 
-    /// Makes the simulator's next token responses wrong in one way.
-    pub(crate) async fn be_hostile(&self, mode: &str) {
-        let (path, body) = shapes::hostile_request(mode);
-        self.control(path, &body).await;
+    /// Makes the simulator's next token response wrong in one way, and nothing after it.
+    pub(crate) async fn be_hostile_once(&self, mode: &str) {
+        self.be_honest().await;
+        let (method, path, body) = shapes::hostile_request(mode, 1);
+        self.control(method, path, &body).await;
     }
 
-    /// A POST to the simulator's control interface.
-    pub(crate) async fn control(&self, path: &str, body: &Value) {
+    /// Ends every fault that was ordered.
+    pub(crate) async fn be_honest(&self) {
+        let (method, path, body) = shapes::honest_request();
+        self.control(method, path, &body).await;
+    }
+
+    /// A request to the simulator's control interface.
+    pub(crate) async fn control(&self, method: &str, path: &str, body: &Value) {
         assert_eq!(self.kind, Kind::Simulator, "only the simulator can be told what to do");
         let body = body.to_string();
         let mut raw = Raw::tcp(self.address()).await.unwrap();
         let host = self.address();
         let head = format!(
-            "POST {path} HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
+            "{method} {path} HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
             body.len()
         );
         raw.send(format!("{head}{body}").as_bytes()).await;
@@ -97,11 +99,7 @@ impl Provider {
             }
             Kind::Simulator => {
                 let mut command = Command::new(env!("CARGO_BIN_EXE_portcullis"));
-                let listen = format!("127.0.0.1:{port}");
-                command.args(
-                    shapes::SIMULATE_ARGUMENTS
-                        .map(|word| if word == "127.0.0.1:0" { listen.clone() } else { word.to_owned() }),
-                );
+                command.args(shapes::simulate_arguments(port));
                 command
             }
         };

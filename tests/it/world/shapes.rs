@@ -51,13 +51,11 @@ pub(crate) fn configuration(dir: &Path, settings: &Settings) -> String {
     let dir = dir.display();
     let mut text = format!(
         r#"state_dir = "{dir}/state"
-auth_host = "{AUTH_HOST}"
-rules = "rules.toml"
+rules = "{dir}/rules.toml"
 
 [listen]
 https = ["127.0.0.1:0"]
 redirect = ["127.0.0.1:0"]
-admin = ["127.0.0.1:0"]
 public_port = 443
 workers = {workers}
 drain = "{drain}s"
@@ -66,12 +64,18 @@ drain = "{drain}s"
 certificate = "{dir}/gateway.pem"
 key = "{dir}/gateway.key"
 
+[sign_in]
+host = "{AUTH_HOST}"
+
 [entra]
 authority = "{authority}"
 tenants = ["{TENANT}"]
 client_id = "{CLIENT_ID}"
 client_secret = "file:{dir}/client-secret"
 response_mode = "{mode}"
+
+[admin]
+listen = "127.0.0.1:0"
 "#,
         workers = settings.workers,
         drain = settings.drain_seconds,
@@ -79,7 +83,9 @@ response_mode = "{mode}"
         mode = settings.response_mode,
     );
     for (index, App { name, host, upstream }) in settings.apps.iter().enumerate() {
-        text.push_str(&format!("\n[[app]]\nname = \"{name}\"\nhost = \"{host}\"\nupstream = \"http://{upstream}\"\n"));
+        text.push_str(&format!(
+            "\n[[app]]\nname = \"{name}\"\nhost = \"{host}\"\nupstream = [\"http://{upstream}\"]\n"
+        ));
         if index == 0 && !settings.marker.is_empty() {
             text.push_str(&format!("response_headers = {{ {MARKER_HEADER} = \"{}\" }}\n", settings.marker));
         }
@@ -94,9 +100,9 @@ pub(crate) const MARKER_HEADER: &str = "x-generation";
 
 /// The rules: everybody who is signed in may use every app.
 pub(crate) const RULES: &str = r#"[[rule]]
-name = "everybody signed in"
-who = "signed-in"
-then = "allow"
+name = "everybody-signed-in"
+who = "signed_in"
+verdict = "allow"
 "#;
 
 /// Arguments that run the gateway.
@@ -107,22 +113,25 @@ pub(crate) fn run_arguments(config: &Path) -> Vec<String> {
 /// The file, below the state folder, that the gateway writes once it listens.
 pub(crate) const ADDRESSES_FILE: &str = "addresses.json";
 
-/// Arguments that run the simulator; the first line it prints is JSON.
-pub(crate) const SIMULATE_ARGUMENTS: [&str; 4] = ["simulate", "--listen", "127.0.0.1:0", "--json"];
+/// Arguments that run the simulator with the gateway's redirect address registered; the first line it prints is JSON.
+pub(crate) fn simulate_arguments(port: u16) -> Vec<String> {
+    let listen = format!("127.0.0.1:{port}");
+    ["simulate", "--listen", &listen, "--redirect-uri", REDIRECT_URI, "--json"].map(str::to_owned).to_vec()
+}
 
 /// The authority out of that line.
 pub(crate) fn simulator_authority(line: &Value) -> String {
     line["authority"].as_str().expect("the simulator prints its authority").trim_end_matches('/').to_owned()
 }
 
-/// A request of the simulator's control interface that makes the next token responses wrong in one way.
-pub(crate) fn hostile_request(mode: &str) -> (&'static str, Value) {
-    ("/sim/v1/hostile", json!({ "mode": mode }))
+/// Method, path and body that make the simulator's next token responses wrong in one way.
+pub(crate) fn hostile_request(mode: &str, times: u32) -> (&'static str, &'static str, Value) {
+    ("POST", "/sim/v1/hostile", json!({ "mode": mode, "times": times }))
 }
 
-/// A request that registers the gateway's redirect address.
-pub(crate) fn register_request() -> (&'static str, Value) {
-    ("/sim/v1/apps", json!({ "client_id": CLIENT_ID, "redirect_uris": [REDIRECT_URI] }))
+/// Method, path and body that make the simulator honest again.
+pub(crate) fn honest_request() -> (&'static str, &'static str, Value) {
+    ("DELETE", "/sim/v1/faults", json!({}))
 }
 
 /// Puts a person's name and password into the sign-in form of either provider.
