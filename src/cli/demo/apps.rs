@@ -56,7 +56,7 @@ async fn answer(sample: Sample, request: Request<Incoming>) -> Result<Response<A
     let path = request.uri().path().to_owned();
     Ok(match (sample, request.method(), path.as_str()) {
         (Sample::Wiki, &Method::GET, "/") => wiki_page(request.headers()),
-        (Sample::Wiki, &Method::GET, "/echo") => echo(request),
+        (Sample::Wiki, &Method::GET, "/ws") => echo(request),
         (Sample::Wiki, &Method::GET, "/events") => stream("text/event-stream", Box::pin(Ticks::new())),
         (Sample::Wiki, &Method::GET, "/download") => stream("application/octet-stream", Box::pin(Slow::new())),
         (Sample::Payroll, &Method::GET, "/") => payroll_page(request.headers(), None),
@@ -91,7 +91,7 @@ fn wiki_page(headers: &HeaderMap) -> Response<AppBody> {
          <p>WebSocket: <b id=ws>connecting</b></p><p>Events: <b id=sse>0</b></p>\
          <p><a href=/download>Slow download</a></p>\
          <script>\
-         const ws=new WebSocket('wss://'+location.host+'/echo');\
+         const ws=new WebSocket('wss://'+location.host+'/ws');\
          const set=(id,t)=>document.getElementById(id).textContent=t;\
          ws.onopen=()=>ws.send('ping');ws.onmessage=e=>set('ws','echo '+e.data);\
          ws.onclose=e=>set('ws','closed '+e.code+' '+e.reason);\

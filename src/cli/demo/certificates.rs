@@ -56,7 +56,7 @@ fn name(common: &str) -> DistinguishedName {
 }
 
 /// Every file is private: one of them holds a key.
-fn write(path: &Path, text: &str) -> std::io::Result<()> {
+pub(super) fn write(path: &Path, text: &str) -> std::io::Result<()> {
     use std::os::unix::fs::OpenOptionsExt;
     std::fs::OpenOptions::new()
         .write(true)
