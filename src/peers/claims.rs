@@ -1,7 +1,7 @@
 //! Claims of a gateway on its own: first come, first served, remembered for the time asked.
 //!
-//! A plain table under one lock, not a cache: a cache may forget a claim to make room, and moka's `entry` was seen to
-//! grant one key twice under contention. Either would let a single-use code be used again.
+//! A plain table under one lock, not a cache: a cache may forget a claim to make room, and moka's `or_insert` may call
+//! two racers fresh (<https://github.com/moka-rs/moka/issues/545>). Either would let a single-use code be used again.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
