@@ -108,7 +108,7 @@ impl Announcements {
 }
 
 /// Claims remembered at once; sign-ins within the lifetime of a code.
-const CLAIMS: u64 = 200_000;
+const CLAIMS: usize = 200_000;
 
 #[cfg(test)]
 mod tests;

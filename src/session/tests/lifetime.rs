@@ -52,6 +52,20 @@ async fn an_open_stream_keeps_a_session_from_being_idle() {
 }
 
 #[tokio::test]
+async fn a_request_right_after_a_long_stream_finds_the_session_in_use() {
+    let world = World::new();
+    let sessions = world.open();
+    let (session, cookie) = sessions.create(sign_in(1), HOST).await.unwrap();
+    let stream = session.hold();
+    world.clock.advance(3 * HOUR);
+    assert_eq!(sessions.list(None)[0].last_used, START.plus(3 * HOUR), "a stream is a use");
+    drop(stream);
+    world.clock.advance(HOUR - SECOND);
+    assert!(session.touch(now(&world)).is_ok());
+    assert!(found(&sessions, HOST, &cookie).await.is_some());
+}
+
+#[tokio::test]
 async fn the_sweep_cuts_streams_at_the_deadline_and_clears_the_disk() {
     let world = World::new();
     let sessions = world.open();

@@ -312,6 +312,7 @@ async fn on_a_full_disk_an_end_counts_at_once_and_is_made_durable_later() {
     assert!(!matches!(found(&sessions, HOST, &cookie).await, Some(s) if s.touch(now(&world)).is_ok()));
     if ended.is_err() {
         assert!(sessions.end(&session.key, CutReason::Revoked).await.is_err(), "not durable yet, and it says so");
+        assert!(sessions.end_user(user(1), CutReason::Revoked).await.is_err(), "asked for by name, too");
     }
     std::fs::remove_file(filler).unwrap();
     sessions.sweep().await.unwrap();
