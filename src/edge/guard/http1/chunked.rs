@@ -132,8 +132,8 @@ const NEXT_SIZE: State = State::Size { value: 0, digits: 0 };
 /// 64 bits in hexadecimal; more digits are only ever leading zeros or an overflow.
 const SIZE_DIGITS: u8 = 16;
 
-/// Framing bytes any body may spend, for many small writes or long trailers ...
-const OVERHEAD_FREE: u64 = 64 * 1024;
+/// Framing bytes any body may spend, trailers included ...
+const OVERHEAD_FREE: u64 = 16 * 1024;
 
 /// ... and how many more per byte of data: one-byte chunks with a size line of one digit cost five.
 const OVERHEAD_RATIO: u64 = 8;
