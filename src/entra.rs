@@ -150,7 +150,9 @@ impl RelyingParty {
     /// Silent refresh; the answer must hold an ID token about `user`, else nothing has been proven.
     ///
     /// # Errors
-    /// See [`EntraError`].
+    /// After [`EntraError::Unreachable`] and [`EntraError::Misconfigured`] nothing is known about the person. After any
+    /// other error this session cannot go on; [`RefusalClass::ends_sessions`] says whether the person's others must
+    /// end with it.
     pub async fn refresh(&self, token: &Secret<String>, user: UserKey) -> Result<SignedIn, EntraError> {
         let known = self.inner.tenant(user.tenant)?.current().await?;
         let outcome = self.inner.redeem(&known, Grant::Refresh(token), None).await;

@@ -50,12 +50,18 @@ impl RealmCache {
         Self { realm, authority, http, clock, known: RwLock::default(), flight: Mutex::default() }
     }
 
-    /// The current generation; fetches when there is none or it is due.
+    /// The current generation; fetches when there is none or it is due. While somebody else renews it, the last good
+    /// one serves, so that a slow provider delays one caller and not all.
     pub(super) async fn current(&self) -> Result<Arc<Known>, EntraError> {
-        if let Some(known) = self.peek().filter(|known| self.age(known) < REFRESH_EVERY) {
-            return Ok(known);
+        let known = self.peek().filter(|known| self.age(known) < MAX_AGE);
+        if let Some(known) = known.as_ref().filter(|known| self.age(known) < REFRESH_EVERY) {
+            return Ok(Arc::clone(known));
         }
-        let mut attempts = self.flight.lock().await;
+        let mut attempts = match (self.flight.try_lock(), known) {
+            (Ok(attempts), _) => attempts,
+            (Err(_), Some(usable)) => return Ok(usable),
+            (Err(_), None) => self.flight.lock().await,
+        };
         self.refresh_if_older_than(REFRESH_EVERY, &mut attempts).await
     }
 

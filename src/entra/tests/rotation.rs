@@ -198,3 +198,24 @@ async fn the_background_task_fetches_at_start_and_before_documents_are_due() {
     tokio::time::timeout(12 * HOUR, fetched(2)).await.unwrap();
     task.abort();
 }
+
+#[tokio::test]
+async fn a_slow_refresh_delays_nobody_else_and_a_caller_who_leaves_blocks_nobody() {
+    let signer = Signer::new("k1");
+    let scene = Scene::new(&signer).await;
+    assert_eq!(scene.sign_in(&signer).await, "signed in");
+    scene.break_keys(Reply::Never);
+    scene.clock.advance(HOUR);
+    let party = scene.party.clone();
+    let stuck = tokio::spawn(async move { party.end_session_url(&"https://a.example".parse().unwrap(), None).await });
+    while scene.key_fetches() < 2 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(scene.sign_in(&signer).await, "signed in", "the last good keys serve meanwhile");
+    assert!(!stuck.is_finished());
+    stuck.abort();
+    assert!(stuck.await.unwrap_err().is_cancelled());
+    scene.provider.publish(TENANT, &[signer.jwk()]);
+    assert_eq!(scene.sign_in(&signer).await, "signed in");
+    assert_eq!(scene.key_fetches(), 3, "the next caller fetches");
+}

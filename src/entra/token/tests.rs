@@ -118,7 +118,10 @@ fn an_encrypted_token_and_other_shapes_are_refused() {
 
 proptest! {
     #[test]
-    fn reading_any_text_as_a_token_never_panics(text in "\\PC*", parts in "[A-Za-z0-9_=-]{0,80}\\.[A-Za-z0-9_-]{0,80}\\.[A-Za-z0-9_-]{0,8}") {
+    fn reading_any_text_as_a_token_never_panics(
+        text in "\\PC*",
+        parts in "[A-Za-z0-9_=-]{0,80}\\.[A-Za-z0-9_-]{0,80}\\.[A-Za-z0-9_-]{0,8}",
+    ) {
         let _ = Unverified::read(&text);
         let _ = Unverified::read(&parts);
     }
