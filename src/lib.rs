@@ -3,6 +3,7 @@
 
 mod access;
 
+pub mod cli;
 pub mod config;
 pub mod cut;
 pub mod document;
