@@ -1,12 +1,40 @@
-//! The condition on paths: prefixes that end on a segment, compared byte by byte with the canonical path.
+//! The condition on paths: prefixes that end on a segment, compared with the canonical path of a request.
+//!
+//! Case counts, because the path is forwarded as it was compared. Two things a canonical path still leaves open are
+//! settled here, so that neither lets anybody around a rule: the hex digits of a percent-encoding may be of either
+//! case and compare equal, and path parameters (`/admin;x=1`), which some app servers cut off before they look at a
+//! path, count for rules that let in and are left aside for rules that keep out.
 
-/// Whether `prefix` covers `path`: equal to it, or followed by `/`. Case counts, and so does every other byte, because
-/// the path is forwarded exactly as it was compared.
-pub(super) fn covers(prefix: &str, path: &str) -> bool {
+use super::Verdict;
+
+/// Whether a rule with `prefix` and `verdict` is about `path`: equal to the prefix, or below it.
+pub(super) fn covers(prefix: &str, path: &str, verdict: Verdict) -> bool {
     if prefix == "/" {
         return path.starts_with('/');
     }
-    path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    let mut segments = path.split('/');
+    prefix.split('/').all(|wanted| {
+        segments.next().is_some_and(|found| match verdict {
+            Verdict::Allow => is_same(wanted, found),
+            Verdict::Block => is_same(wanted, found) || is_same(wanted, name(found)),
+        })
+    })
+}
+
+/// A segment without its parameters.
+fn name(segment: &str) -> &str {
+    segment.split_once(';').map_or(segment, |(name, _)| name)
+}
+
+/// Byte by byte, but the two digits after a `%` in either case (RFC 3986 section 6.2.2.1).
+fn is_same(a: &str, b: &str) -> bool {
+    let mut digits = 0;
+    a.len() == b.len()
+        && a.bytes().zip(b.bytes()).all(|(a, b)| {
+            let hex = digits > 0;
+            digits = if a == b'%' { 2 } else { u8::saturating_sub(digits, 1) };
+            a == b || (hex && a.eq_ignore_ascii_case(&b))
+        })
 }
 
 /// Why a path prefix cannot be used: no canonical path would ever be compared equal to it.
@@ -18,7 +46,7 @@ pub enum PathFault {
     /// It ends with a slash; prefixes end on a segment.
     #[error("a prefix covers whole segments, write it without the \"/\" at its end")]
     TrailingSlash,
-    /// Two slashes in a row.
+    /// Two slashes in a row, or nothing but parameters between two.
     #[error("an empty segment (\"//\") never occurs in a canonical path")]
     EmptySegment,
     /// `.` or `..` as a segment, also with a path parameter behind it.
@@ -55,7 +83,7 @@ pub fn check_path(prefix: &str) -> Result<(), PathFault> {
     for segment in rest.split('/') {
         let name = segment.split(';').next().unwrap_or_default();
         match name {
-            "" if segment.is_empty() => return Err(PathFault::EmptySegment),
+            "" => return Err(PathFault::EmptySegment),
             "." | ".." => return Err(PathFault::DotSegment),
             _ => check_encoding(segment)?,
         }
@@ -86,19 +114,50 @@ mod tests {
         for (prefix, path, expected) in [
             ("/", "/", true),
             ("/", "/a/b", true),
+            ("/", "*", false),
             ("/admin", "/admin", true),
             ("/admin", "/admin/", true),
             ("/admin", "/admin/x", true),
             ("/admin", "/administrator", false),
-            ("/admin", "/admin;x=1", false),
             ("/admin", "/Admin", false),
             ("/admin", "/", false),
             ("/admin/x", "/admin", false),
             ("/admin", "/x/admin", false),
-            ("/", "*", false),
+            ("/admin", "admin", false),
         ] {
-            assert_eq!(covers(prefix, path), expected, "{prefix} {path}");
+            assert_eq!(covers(prefix, path, Verdict::Allow), expected, "{prefix} {path}");
+            assert_eq!(covers(prefix, path, Verdict::Block), expected, "{prefix} {path}");
         }
+    }
+
+    #[test]
+    fn parameters_open_no_way_in_and_no_way_around() {
+        for (prefix, path, allow, block) in [
+            ("/admin", "/admin;x=1", false, true),
+            ("/admin", "/admin;x=1/y", false, true),
+            ("/a/b", "/a;x/b;y/c", false, true),
+            ("/admin;v=1", "/admin;v=1/y", true, true),
+            ("/admin;v=1", "/admin", false, false),
+            ("/admin", "/administrator;x", false, false),
+        ] {
+            assert_eq!(covers(prefix, path, Verdict::Allow), allow, "{prefix} {path}");
+            assert_eq!(covers(prefix, path, Verdict::Block), block, "{prefix} {path}");
+        }
+    }
+
+    #[test]
+    fn hex_digits_of_an_encoding_compare_in_either_case_and_nothing_else_does() {
+        for (path, expected) in [
+            ("/%C3%A4b", true),
+            ("/%c3%a4b", true),
+            ("/%C3%A4b/x", true),
+            ("/%C3%A4B", false),
+            ("/%C3%A5b", false),
+            ("/%C3%A4", false),
+        ] {
+            assert_eq!(covers("/%C3%A4b", path, Verdict::Block), expected, "{path}");
+        }
+        assert!(!covers("/ab%20cd", "/ab%20CD", Verdict::Allow));
     }
 
     #[test]
@@ -113,6 +172,7 @@ mod tests {
             ("//docs", PathFault::EmptySegment),
             ("/docs//", PathFault::EmptySegment),
             ("//", PathFault::EmptySegment),
+            ("/a/;x", PathFault::EmptySegment),
             ("/a/../b", PathFault::DotSegment),
             ("/./b", PathFault::DotSegment),
             ("/a/..;x", PathFault::DotSegment),

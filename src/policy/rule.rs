@@ -98,7 +98,7 @@ impl Rule {
         if !self.methods.is_empty() && !self.methods.contains(method) {
             return Finding::Misses(Condition::Method);
         }
-        if !self.paths.is_empty() && !self.paths.iter().any(|prefix| path::covers(prefix, path)) {
+        if !self.paths.is_empty() && !self.paths.iter().any(|prefix| path::covers(prefix, path, self.verdict)) {
             return Finding::Misses(Condition::Path);
         }
         match (people::membership(&self.who, facts.subject), self.verdict) {

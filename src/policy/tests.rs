@@ -175,6 +175,9 @@ fn reference(rules: &[Rule], facts: &Facts<'_>) -> (Verdict, Reason, Option<Stri
     for rule in rules {
         let app_fits = rule.apps.is_empty() || rule.apps.iter().any(|a| *a == app);
         let method_fits = rule.methods.is_empty() || rule.methods.iter().any(|m| m == method);
+        // A block rule does not see path parameters.
+        let names: Vec<&str> = path.split('/').map(|segment| segment.split(';').next().unwrap()).collect();
+        let path = if rule.verdict == Block { names.join("/") } else { path.to_owned() };
         let under = |p: &str| p == "/" || path == p || path.starts_with(&format!("{p}/"));
         let path_fits = rule.paths.is_empty() || rule.paths.iter().any(|p| under(p));
         if !(app_fits && method_fits && path_fits) {
@@ -201,7 +204,8 @@ fn reference(rules: &[Rule], facts: &Facts<'_>) -> (Verdict, Reason, Option<Stri
     (Block, if facts.subject.is_some() { NoRuleMatched } else { SignInRequired }, None)
 }
 
-const PATHS: [&str; 6] = ["/", "/a", "/a/b", "/ab", "/A", "/b"];
+const PREFIXES: [&str; 6] = ["/", "/a", "/a/b", "/ab", "/A", "/b"];
+const PATHS: [&str; 9] = ["/", "/a", "/a/b", "/ab", "/A", "/b", "/a;x", "/a;x/b", "/a/b;x/c"];
 
 fn some<T: Clone + std::fmt::Debug + 'static>(from: Vec<T>) -> impl Strategy<Value = Vec<T>> {
     let most = from.len();
@@ -221,7 +225,7 @@ prop_compose! {
     fn any_rule()(
         apps in some((0..3).map(AppId).collect()),
         methods in some(vec![Method::GET, Method::POST]),
-        paths in some(PATHS.iter().map(|path| Box::from(*path)).collect()),
+        paths in some(PREFIXES.iter().map(|path| Box::from(*path)).collect()),
         who in any_who(),
         verdict in prop_oneof![Just(Allow), Just(Block)],
     ) -> Rule {
