@@ -2,8 +2,9 @@
 #![allow(missing_docs, clippy::missing_errors_doc, dead_code, unused_imports, reason = "skeleton")]
 
 mod access;
-mod admin;
+pub mod admin;
 pub mod audit;
+mod cli;
 pub mod cut;
 mod edge;
 mod entra;

@@ -1,0 +1,3 @@
+//! Layer 8: the command line. Each subcommand has a file of its own.
+
+pub(crate) mod session;
