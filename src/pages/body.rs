@@ -99,6 +99,7 @@ fn notice<'a>(page: &'a Page<'a>, request_id: &'a str) -> NoticeBody<'a> {
         advice: "",
         action: None,
         second: None,
+        person: None,
         details: Vec::new(),
         request_id: Some(request_id),
     };
@@ -126,8 +127,7 @@ fn block_details<'a>(blocked: &'a Blocked<'a>, notice: &mut NoticeBody<'a>) {
     notice.advice = "If you need it, ask your administrator and give them the request id below.";
     notice.details.push(("App", blocked.app));
     if let Some(person) = blocked.person {
-        notice.details.push(("Signed in as", person.name));
-        notice.details.push(("", person.email));
+        notice.person = Some(person);
     }
     notice.details.push(("Reason", blocked.reason.word()));
     notice.second = blocked.sign_out.map(|url| Action { label: "Use another account", url });
@@ -211,7 +211,7 @@ struct Frame<'a> {
 <p>{{ message }}</p>
 {% if !advice.is_empty() %}<p class="soft">{{ advice }}</p>
 {% endif %}{% if action.is_some() || second.is_some() %}<div class="actions">{% if let Some(a) = action %}<a class="button" href="{{ a.url }}">{{ a.label }}</a>{% endif %}{% if let Some(a) = second %}<a class="button plain" href="{{ a.url }}">{{ a.label }}</a>{% endif %}</div>
-{% endif %}{% if request_id.is_some() || !details.is_empty() %}<dl>{% for (label, value) in details %}<dt>{{ label }}</dt><dd>{{ value }}</dd>{% endfor %}{% if let Some(id) = request_id %}<dt>Request id</dt><dd><code>{{ id }}</code></dd>{% endif %}</dl>{% endif %}"##
+{% endif %}{% if request_id.is_some() || !details.is_empty() %}<dl>{% if let Some(who) = person %}<dt>Signed in as</dt><dd>{{ who.name }}{% if !who.email.is_empty() %}<br>{{ who.email }}{% endif %}</dd>{% endif %}{% for (label, value) in details %}<dt>{{ label }}</dt><dd>{{ value }}</dd>{% endfor %}{% if let Some(id) = request_id %}<dt>Request id</dt><dd><code>{{ id }}</code></dd>{% endif %}</dl>{% endif %}"##
 )]
 struct NoticeBody<'a> {
     tone: &'static str,
@@ -220,6 +220,7 @@ struct NoticeBody<'a> {
     advice: &'static str,
     action: Option<Action<'a>>,
     second: Option<Action<'a>>,
+    person: Option<SignedInAs<'a>>,
     details: Vec<(&'static str, &'a str)>,
     request_id: Option<&'a str>,
 }
@@ -231,7 +232,7 @@ struct NoticeBody<'a> {
 <p>You will be signed out of every app behind this gateway.</p>
 <form method="post" action="{{ action }}"><input type="hidden" name="csrf" value="{{ csrf }}">
 <div class="actions"><button class="button" type="submit">Sign out</button></div></form>
-{% if let Some(person) = person %}<dl><dt>Signed in as</dt><dd>{{ person.name }}</dd><dt></dt><dd>{{ person.email }}</dd></dl>{% endif %}"##
+{% if let Some(person) = person %}<dl><dt>Signed in as</dt><dd>{{ person.name }}{% if !person.email.is_empty() %}<br>{{ person.email }}{% endif %}</dd></dl>{% endif %}"##
 )]
 struct SignOutBody<'a> {
     action: &'a str,

@@ -117,8 +117,8 @@ fn the_block_page_reads_like_this() {
         card,
         "You do not have access</h1>\n<p>No rule gives your account access to this.</p>\n<p class=\"soft\">If you need \
          it, ask your administrator and give them the request id below.</p>\n<div class=\"actions\"><a class=\"button \
-         plain\" href=\"https://auth.example/.portcullis/sign-out\">Use another account</a></div>\n<dl><dt>App</dt>\
-         <dd>payroll</dd><dt>Signed in as</dt><dd>Alice Arnold</dd><dt></dt><dd>alice@contoso.example</dd>\
+         plain\" href=\"https://auth.example/.portcullis/sign-out\">Use another account</a></div>\n<dl><dt>Signed in as</dt>\
+         <dd>Alice Arnold<br>alice@contoso.example</dd><dt>App</dt><dd>payroll</dd>\
          <dt>Reason</dt><dd>no_rule_matched</dd><dt>Request id</dt>\
          <dd><code>00112233445566778899aabbccddeeff</code></dd></dl>"
     );
@@ -148,8 +148,9 @@ fn pages_for_looking_at() {
         AppLink { name: "Payroll", url: "https://payroll.localhost:8443/" },
         AppLink { name: "Customer relationship management", url: "https://crm.internal.contoso.example/start" },
     ];
+    let fields = [("note".to_owned(), "two\nlines".to_owned())];
     let pages = Pages::new(Config { organisation: Some("Contoso".to_owned()), provider_origins: Vec::new() });
-    for (at, page) in every_page("wiki", person, &apps, &[]).into_iter().enumerate() {
+    for (at, page) in every_page("wiki", person, &apps, &fields).into_iter().enumerate() {
         let html = pages.respond(&page, Audience::Browser, ID);
         std::fs::write(folder.join(format!("{at:02}-{}.html", page.word())), html.body()).unwrap();
     }
