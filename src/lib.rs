@@ -1,5 +1,4 @@
 #![doc = include_str!("ARCHITECTURE.md")]
-#![allow(dead_code, unused_imports, reason = "wip")]
 
 pub mod facts;
 pub mod cut;
@@ -9,10 +8,16 @@ pub mod policy;
 pub mod telemetry;
 mod audit;
 mod pages;
-mod store;
-mod peers;
+pub mod store;
+pub mod peers;
 pub mod session;
 pub mod entra;
 mod edge;
 mod sign_in;
 mod access;
+mod admin;
+#[cfg(feature = "simulator")]
+pub mod simulator;
+pub mod config;
+pub mod app;
+pub mod cli;
