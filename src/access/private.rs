@@ -8,6 +8,8 @@ mod forward;
 mod headers;
 mod path;
 mod routes;
+#[cfg(test)]
+mod testing;
 mod upstream;
 //mod websocket;
 
