@@ -1,8 +1,342 @@
-//! Layer 4: the request path in reading order.
+//! Layer 4: the request path in reading order: dispatch, gate, forward; and the one place where refusals become responses.
 
+mod dispatch;
 mod error;
 mod gate;
 mod private;
+mod refusal;
+mod respond;
+mod served;
+
+use std::borrow::Cow;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+use http::request::Parts;
+use http::{Method, Request, Response};
+use http_body_util::{BodyExt, Limited};
+use hyper::body::Incoming;
+use ipnet::IpNet;
+use tokio::task::JoinSet;
+
+use crate::audit::AuditLog;
+use crate::cut::Cut;
+use crate::edge::{Body, Handler};
+use crate::facts::{ClientConn, SharedClock};
+use crate::generation::{Generation, Held};
+use crate::pages::{Audience, Pages};
+use crate::policy::Policy;
+use crate::session::Sessions;
+use crate::sign_in::{Asker, PREFIX, SignIn, Unauthenticated, Visit};
+use crate::telemetry::metrics::AppMetrics;
+use crate::telemetry::{Metrics, NoRandomness, RequestIds, WorkerMetrics};
 
 pub use error::AccessError;
-pub use private::{AppConfig, UpstreamConfig};
+pub use gate::Permit;
+pub use private::{
+    App, AppConfig, Assertions, Balance, ClientHeaders, HeaderRules, HealthCheck, IdentityHeaders, Protocol, RouteError,
+    Routes, Scheme, SecretStore, UpstreamConfig, UpstreamTls, Upstreams,
+};
+use refusal::Refusal;
+use served::Served;
+
+/// Largest body of a request to the gateway's own endpoints.
+const MAX_OWN_BODY: usize = 64 * 1024;
+
+/// One generation of everything a request is judged and routed by. Built whole, swapped whole.
+pub struct World {
+    /// Where requests go.
+    pub routes: Routes,
+    /// Whether they may.
+    pub policy: Policy,
+    /// The gateway's own endpoints.
+    pub sign_in: SignIn,
+    /// Sessions.
+    pub sessions: Sessions,
+    /// Signs assertions for the apps.
+    pub assertions: Arc<Assertions>,
+    /// Names of the identity headers.
+    pub identity_headers: IdentityHeaders,
+    /// The same, ready for comparing.
+    pub header_rules: HeaderRules,
+    /// Peers whose forwarding headers are believed; empty means nobody.
+    pub trusted_proxies: Vec<IpNet>,
+    /// The port browsers use for https.
+    pub public_port: u16,
+    /// Whether a client must send a TLS server name.
+    pub require_sni: bool,
+    /// Renders pages.
+    pub pages: Pages,
+    /// Decision log.
+    pub audit: AuditLog,
+    /// Time.
+    pub clock: SharedClock,
+    /// The health checks of this generation's apps; they end with it.
+    pub health_checks: JoinSet<()>,
+}
+
+/// One worker's handler. Everything it writes per request is this worker's own.
+pub struct Gateway {
+    world: Arc<Generation<World>>,
+    local: Mutex<Arc<Local>>,
+    upstreams: Arc<Upstreams>,
+    control: tokio::runtime::Handle,
+    ids: RequestIds,
+    metrics: Arc<Metrics>,
+    worker: Arc<WorkerMetrics>,
+    index: usize,
+}
+
+/// One worker's view of one generation. Shared by reference count within the worker only, so that requests on
+/// different cores touch no common cache line.
+struct Local {
+    number: u64,
+    world: Held<World>,
+    /// This worker's counters of each app, by app id.
+    apps: Vec<Arc<AppMetrics>>,
+    /// Stands in for the session's signal when a rule allows anyone.
+    anonymous: Cut,
+}
+
+/// What the gateway remembers of one client connection.
+pub struct Connection {
+    client: ClientConn,
+    headers: ClientHeaders,
+    memo: gate::Memo,
+}
+
+/// A request on its way to an app.
+struct Asked<'a> {
+    connection: &'a Arc<Connection>,
+    host: &'a str,
+    client: IpAddr,
+    app: &'a Arc<App>,
+}
+
+impl Gateway {
+    /// The handler of worker `index`.
+    ///
+    /// # Errors
+    /// When the system gives no randomness for request ids.
+    pub fn new(
+        world: Arc<Generation<World>>,
+        control: tokio::runtime::Handle,
+        metrics: Arc<Metrics>,
+        index: usize,
+    ) -> Result<Self, NoRandomness> {
+        let local = Mutex::new(Arc::new(Local::of(world.current(), &metrics, index)));
+        let worker = metrics.worker(index).unwrap_or_default();
+        let (upstreams, ids) = (Arc::new(Upstreams::default()), RequestIds::new()?);
+        Ok(Self { world, local, upstreams, control, ids, metrics, worker, index })
+    }
+
+    fn local(&self) -> Arc<Local> {
+        let mut local = self.local.lock().unwrap_or_else(PoisonError::into_inner);
+        if local.number != self.world.number() {
+            *local = Arc::new(Local::of(self.world.current(), &self.metrics, self.index));
+        }
+        Arc::clone(&local)
+    }
+
+    /// The story of a request. Every way out is a response; the yes is a [`Permit`] that forwarding consumes.
+    async fn answer(
+        &self,
+        local: &Local,
+        connection: &Arc<Connection>,
+        request: Request<Incoming>,
+        served: &mut Served,
+    ) -> Response<Body> {
+        let (parts, body) = request.into_parts();
+        let audience = respond::audience(&parts);
+        let refuse = |refusal: &Refusal, served: &Served| respond::refuse(local, audience, None, refusal, served);
+        let (host, client) = match placed(local, connection, &parts) {
+            Ok(placed) => placed,
+            Err(refusal) => return refuse(&refusal, served),
+        };
+        if parts.method == Method::OPTIONS && parts.uri.path() == "*" {
+            return respond::options();
+        }
+        if let Err(fault) = private::canonical(parts.uri.path()) {
+            return refuse(&Refusal::BadPath(fault), served);
+        }
+        if *host == local.world.sign_in.config().host || is_own(parts.uri.path()) {
+            let host = host.into_owned();
+            return self.own(local, host, client, parts, body, served).await;
+        }
+        let Some(app) = local.world.routes.find(&host, parts.uri.path()) else {
+            return refuse(&Refusal::NoSuchApp, served);
+        };
+        served.for_app(local, app);
+        if respond::is_preflight(&parts, app) {
+            return respond::preflight(&parts, app);
+        }
+        if !app.config.methods.contains(&parts.method) {
+            return respond::refuse(local, audience, Some(app), &Refusal::MethodNotAllowed, served);
+        }
+        // The app's own spelling of its host: borrowed from this generation, so nothing is copied per request.
+        let asked = Asked { connection, host: &app.config.host, client, app };
+        drop(host);
+        self.to_app(local, &asked, Request::from_parts(parts, body), audience, served).await
+    }
+
+    /// Gate, then forward.
+    async fn to_app(
+        &self,
+        local: &Local,
+        asked: &Asked<'_>,
+        request: Request<Incoming>,
+        audience: Audience,
+        served: &Served,
+    ) -> Response<Body> {
+        match gate::pass(local, asked, &request, &self.worker).await {
+            Ok(permit) => {
+                served.permitted(local, asked, &request, &permit);
+                let assertion = permit.person().and_then(|person| {
+                    local.world.sign_in.refresh_if_due(&person.session);
+                    person.assertion(&local.world, asked.app)
+                });
+                let context = private::ForwardContext {
+                    upstreams: &self.upstreams,
+                    client: &asked.connection.headers,
+                    trusted: &local.world.trusted_proxies,
+                    rules: &local.world.header_rules,
+                    assertion: assertion.as_ref(),
+                };
+                match private::forward(permit, asked.app, request, &context).await {
+                    Ok(response) => response,
+                    Err(error) => respond::fail(local, audience, asked.app, &error, served),
+                }
+            }
+            Err(Refusal::SignIn) => {
+                served.must_sign_in(local, asked, &request);
+                challenge(local, asked, request, served).await
+            }
+            Err(refusal) => {
+                served.blocked(local, asked, &request, &refusal);
+                respond::refuse(local, audience, Some(asked.app), &refusal, served)
+            }
+        }
+    }
+
+    /// The gateway's own endpoints run on the control runtime: nothing they wait for holds up a worker.
+    async fn own(
+        &self,
+        local: &Local,
+        host: String,
+        client: IpAddr,
+        parts: Parts,
+        body: Incoming,
+        served: &Served,
+    ) -> Response<Body> {
+        let audience = respond::audience(&parts);
+        if host != local.world.sign_in.config().host && !local.world.routes.knows_host(&host) {
+            return respond::refuse(local, audience, None, &Refusal::NoSuchApp, served);
+        }
+        if parts.uri.path() == "/.portcullis/jwks.json" {
+            return respond::jwks(&local.world.assertions);
+        }
+        let is_safe = matches!(parts.method, Method::GET | Method::HEAD);
+        let Some(body) = (if is_safe { Some(Bytes::new()) } else { collect(body).await }) else {
+            return respond::refuse(local, audience, None, &Refusal::BodyTooLarge, served);
+        };
+        let visit = Visit {
+            method: parts.method,
+            host,
+            path: parts.uri.path().to_owned(),
+            query: parts.uri.query().unwrap_or_default().to_owned(),
+            headers: parts.headers,
+            body,
+            request_id: served.id(),
+            client,
+        };
+        let sign_in = local.world.sign_in.clone();
+        match self.control.spawn(async move { sign_in.handle(visit).await }).await {
+            Ok(response) => response,
+            // The task panicked, or the control runtime is gone because the process ends.
+            Err(_) => respond::refuse(local, audience, None, &Refusal::StoreDown, served),
+        }
+    }
+}
+
+/// Host, method and client address, or why not.
+fn placed<'a>(
+    local: &Local,
+    connection: &Connection,
+    parts: &'a Parts,
+) -> Result<(Cow<'a, str>, IpAddr), Refusal> {
+    let world = &local.world;
+    dispatch::check_method(&parts.method)?;
+    let host = dispatch::host(parts, &connection.client, world.public_port, world.require_sni)?;
+    let client = private::client_address(&connection.client, &parts.headers, &world.trusted_proxies)
+        .map_err(|_| Refusal::BadHeader)?;
+    Ok((host, client))
+}
+
+/// Somebody without a session on an app host.
+async fn challenge(local: &Local, asked: &Asked<'_>, request: Request<Incoming>, served: &Served) -> Response<Body> {
+    let (parts, body) = request.into_parts();
+    let form = match Unauthenticated::of(&parts.method, &parts.headers, asked.host) {
+        Unauthenticated::Form => collect(body).await,
+        Unauthenticated::Navigation | Unauthenticated::Program => None,
+    };
+    local.world.sign_in.challenge(&Asker {
+        host: asked.host,
+        path_and_query: parts.uri.path_and_query().map_or("/", |path| path.as_str()),
+        method: &parts.method,
+        headers: &parts.headers,
+        cors_origins: &asked.app.config.cors_origins,
+        form: form.as_deref(),
+        request_id: served.id(),
+    })
+}
+
+impl Handler for Gateway {
+    type Connection = Connection;
+
+    fn open(&self, client: ClientConn) -> Connection {
+        let headers = ClientHeaders::new(&client, &self.local().world.trusted_proxies);
+        Connection { client, headers, memo: Mutex::new(None) }
+    }
+
+    async fn serve(&self, connection: &Arc<Connection>, request: Request<Incoming>) -> Response<Body> {
+        let local = self.local();
+        let mut served = Served::new(self.ids.next(), &self.worker, local.world.clock.tick());
+        let response = self.answer(&local, connection, request, &mut served).await;
+        served.finish(response, local.world.clock.tick())
+    }
+}
+
+impl Local {
+    fn of(world: Held<World>, metrics: &Metrics, index: usize) -> Self {
+        let apps = world.routes.apps().iter().map(|app| metrics.app(&app.name, index)).collect();
+        Self { number: world.number(), world, apps, anonymous: Cut::new() }
+    }
+}
+
+/// Whether a path belongs to the gateway whatever its case; such a path is never forwarded.
+fn is_own(path: &str) -> bool {
+    let own = PREFIX.trim_end_matches('/');
+    path.get(..own.len()).is_some_and(|start| start.eq_ignore_ascii_case(own))
+        && matches!(path.as_bytes().get(own.len()), None | Some(b'/'))
+}
+
+/// A small body whole; `None` if it is too large or breaks off. The edge's deadlines bound the wait.
+async fn collect(body: Incoming) -> Option<Bytes> {
+    Some(Limited::new(body, MAX_OWN_BODY).collect().await.ok()?.to_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reserved_paths_are_own_in_every_case_and_only_on_whole_segments() {
+        for path in ["/.portcullis", "/.portcullis/", "/.portcullis/x", "/.PORTCULLIS/callback"] {
+            assert!(is_own(path), "{path}");
+        }
+        for path in ["/", "/.portcullisx", "/x/.portcullis/", "/portcullis"] {
+            assert!(!is_own(path), "{path}");
+        }
+    }
+}

@@ -1,13 +1,18 @@
-//! Skeleton: the real map is written when the parts stand.
-#![allow(missing_docs, clippy::missing_errors_doc, dead_code, unused_imports, reason = "skeleton")]
+#![doc = include_str!("ARCHITECTURE.md")]
+#![allow(dead_code, unused_imports, reason = "wip")]
 
-mod access;
-pub mod cut;
-mod edge;
-mod entra;
 pub mod facts;
-mod peers;
+pub mod cut;
+pub mod generation;
+mod document;
 pub mod policy;
-pub mod session;
-mod store;
 pub mod telemetry;
+mod audit;
+mod pages;
+mod store;
+mod peers;
+pub mod session;
+pub mod entra;
+mod edge;
+mod sign_in;
+mod access;

@@ -1,57 +1,46 @@
 //! Layer 1: rules in, decision out. Pure: no async, no I/O, no clock; the same facts always give the same decision.
 
+mod explain;
+mod path;
+mod people;
+mod rule;
+pub mod text;
 mod verdict;
+mod walk;
 
+pub use explain::{Considered, Explanation, Outcome};
+pub use path::{PathFault, check_path};
+pub use rule::{Condition, Rule, Who};
 pub use verdict::{Decision, Reason, Step, Verdict};
 
-use crate::facts::{AppId, Facts, ObjectId, UserKey};
 use std::sync::Arc;
 
-/// One private access rule, resolved against the configuration's apps. All given conditions must hold; an empty
-/// list means "any".
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Rule {
-    /// Unique name; appears in logs, metrics and `explain`.
-    pub name: Arc<str>,
-    /// Apps the rule is about; empty means every app.
-    pub apps: Vec<AppId>,
-    /// Methods, upper case; empty means any.
-    pub methods: Vec<http::Method>,
-    /// Path prefixes on whole segments (`/admin` covers `/admin` and `/admin/x`, not `/administrator`); empty means any.
-    pub paths: Vec<Box<str>>,
-    /// People the rule is about.
-    pub who: Who,
-    /// What happens when the rule matches.
-    pub verdict: Verdict,
-}
-
-/// Whom a rule is about.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Who {
-    /// Everybody, signed in or not. Only sensible with narrow paths.
-    Anyone,
-    /// Everybody who is signed in.
-    SignedIn,
-    /// Any of these people or members of any of these groups.
-    Listed {
-        /// People by key.
-        users: Vec<UserKey>,
-        /// Groups by object id.
-        groups: Vec<ObjectId>,
-    },
-}
+use crate::facts::{AppId, Destination, Facts};
 
 /// A compiled set of rules: one generation, immutable.
 #[derive(Debug, Clone, Default)]
 pub struct Policy {
     version: u64,
+    /// Every rule in the order written, for [`Policy::explain`].
+    rules: Box<[Arc<Rule>]>,
+    /// For each app that a rule names (by [`AppId`]), the rules that may concern it, in order.
+    by_app: Box<[Box<[Arc<Rule>]>]>,
+    /// The rules that name no app, in order: those of every app beyond `by_app`.
+    everywhere: Box<[Arc<Rule>]>,
 }
 
 impl Policy {
-    /// Compiles rules, in order, into per-app indexes. `version` names this generation in logs.
+    /// Compiles rules, in order, into per-app lists. `version` names this generation in logs.
+    ///
+    /// App ids are expected to be dense, as the configuration numbers them: memory grows with the largest one.
     #[must_use]
-    pub fn new(_rules: Vec<Rule>, version: u64) -> Self {
-        Self { version }
+    pub fn new(rules: Vec<Rule>, version: u64) -> Self {
+        let rules: Box<[Arc<Rule>]> = rules.into_iter().map(Arc::new).collect();
+        let named = rules.iter().flat_map(|rule| &rule.apps).map(|app| app.0.saturating_add(1)).max().unwrap_or(0);
+        let concerning = |app: AppId| rules.iter().filter(|rule| rule.concerns(app)).cloned().collect();
+        let by_app = (0..named).map(|app| concerning(AppId(app))).collect();
+        let everywhere = rules.iter().filter(|rule| rule.apps.is_empty()).cloned().collect();
+        Self { version, rules, by_app, everywhere }
     }
 
     /// The generation this policy was built for.
@@ -60,9 +49,24 @@ impl Policy {
         self.version
     }
 
-    /// Decides one request. Allocates nothing.
+    /// Decides one request: the first rule that matches wins, and without one the request is blocked.
+    /// Allocates nothing.
+    ///
+    /// While nobody is signed in, the answer is [`Reason::SignInRequired`] wherever it depends on who asks; the module
+    /// `walk` says exactly when that is.
     #[must_use]
-    pub fn decide(&self, _facts: &Facts<'_>) -> Decision {
-        unimplemented!()
+    pub fn decide(&self, facts: &Facts<'_>) -> Decision {
+        let Destination::App { app, .. } = facts.destination;
+        let index = usize::try_from(app.0).unwrap_or(usize::MAX);
+        walk::walk(self.by_app.get(index).unwrap_or(&self.everywhere), facts, |_, _| ())
+    }
+
+    /// Decides like [`Policy::decide`], by the same code over all rules, and tells what became of each rule.
+    #[must_use]
+    pub fn explain(&self, facts: &Facts<'_>) -> Explanation {
+        explain::explain(&self.rules, facts)
     }
 }
+
+#[cfg(test)]
+mod tests;

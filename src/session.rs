@@ -1,11 +1,37 @@
 //! Layer 2: sessions: who is signed in on which browser, cached in moka over the durable store.
+//!
+//! Three places know a session. The store has every sealed record. The index in memory has a line for every session
+//! that is alive, and decides: what is not in it is over. The cache has the sessions in use; evicting one costs a read
+//! and never changes an answer, because the index hands out the one instance as long as anybody holds it.
 
-use std::sync::Arc;
+mod ending;
+mod id;
+mod index;
+mod live;
+mod opening;
+mod pulse;
+mod record;
+mod sweep;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
-use crate::cut::{Cut, CutReason};
-use crate::facts::{Subject, TenantId, Tick, UnixTime, UserKey};
+use moka::policy::EvictionPolicy;
+use moka::sync::Cache;
+
+use crate::cut::CutReason;
+use crate::facts::{SharedClock, Subject, Tick, UnixTime, UserKey};
+use crate::peers::Peers;
+use crate::store::{Batch, Keyring, Store, StoreError, Table};
 use crate::telemetry::Secret;
+
+pub use live::{RefreshTicket, Session, StreamGuard};
+
+use ending::Unfinished;
+use id::Cookies;
+use index::{Entry, Index};
+use pulse::Pulse;
+use record::{Binding, Record};
 
 /// Lifetimes and capacity.
 #[derive(Debug, Clone)]
@@ -18,7 +44,7 @@ pub struct Config {
     pub capacity: u64,
 }
 
-/// SHA-256 of a session's id; all the store ever sees of it.
+/// Names a session: 256 random bits. No secret: no cookie can be made from it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SessionKey(pub [u8; 32]);
 
@@ -29,55 +55,24 @@ pub struct CookieKey(pub [u8; 32]);
 /// The text of a freshly made session cookie; at most 64 bytes, no token in it.
 pub type CookieValue = Secret<String>;
 
-/// The session store failed; the caller answers 503 and leaves the cookie alone.
+/// Why a session operation failed; the caller answers 503 and leaves the cookie alone.
 #[derive(Debug, thiserror::Error)]
 pub enum SessionError {
-    /// Skeleton.
-    #[error("skeleton")]
-    Skeleton,
-}
-
-/// One person in one browser.
-pub struct Session {
-    /// Its key.
-    pub key: SessionKey,
-    /// Who; never changes within a session.
-    pub user: UserKey,
-    /// Raised when the session ends; every stream opened under it listens.
-    pub cut: Cut,
-}
-
-impl Session {
-    /// Who this is, as last told by the identity provider.
-    #[must_use]
-    pub fn subject(&self) -> Arc<Subject> {
-        unimplemented!()
-    }
-
-    /// Moves whenever [`Session::subject`] changes; one relaxed load.
-    #[must_use]
-    pub fn version(&self) -> u64 {
-        unimplemented!()
-    }
-
-    /// Whether the session may be used at `now`; marks it used if so. No lock, no allocation.
-    ///
-    /// # Errors
-    /// The reason why it is over.
-    pub fn touch(&self, _now: Tick) -> Result<(), CutReason> {
-        unimplemented!()
-    }
-
-    /// Counts an open stream, which keeps the session from being idle, until the guard drops.
-    #[must_use]
-    pub fn hold(self: &Arc<Self>) -> StreamGuard {
-        unimplemented!()
-    }
-}
-
-/// See [`Session::hold`].
-pub struct StreamGuard {
-    _session: Arc<Session>,
+    /// The store cannot read or write.
+    #[error("the session store failed")]
+    Store(#[from] StoreError),
+    /// The crypto library gave no random bytes or could not seal.
+    #[error("the crypto library failed")]
+    Crypto,
+    /// The session ended meanwhile.
+    #[error("the session is over")]
+    Over,
+    /// No more sessions fit.
+    #[error("no room for another session")]
+    Full,
+    /// A refresh brought another person.
+    #[error("the provider answered for another user")]
+    OtherUser,
 }
 
 /// What a sign-in brings.
@@ -126,112 +121,303 @@ pub enum Lookup {
 
 /// All sessions. Cheap to clone.
 #[derive(Clone)]
-pub struct Sessions {}
+pub struct Sessions {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    config: Config,
+    store: Store,
+    keyring: Arc<Keyring>,
+    peers: Peers,
+    clock: SharedClock,
+    cookies: Cookies,
+    cache: Cache<CookieKey, Arc<Session>>,
+    index: Mutex<Index>,
+    unfinished: Unfinished,
+}
 
 impl Sessions {
+    /// Reads all sessions from the store. Blocks; meant for the start. Spawn [`Sessions::run_background`] afterwards.
+    ///
+    /// # Errors
+    /// When the store cannot read.
+    pub fn open(
+        config: Config,
+        store: Store,
+        keyring: Arc<Keyring>,
+        peers: Peers,
+        clock: SharedClock,
+    ) -> Result<Self, SessionError> {
+        let found = opening::read_all(&config, &store, &keyring, &clock)?;
+        if found.unreadable > 0 {
+            tracing::warn!(
+                records = found.unreadable,
+                "session records that do not open with the key ring are ignored"
+            );
+        }
+        // LRU: the default policy of moka refuses newcomers when full, which would be a sign-in loop.
+        let cache = Cache::builder().max_capacity(config.capacity).eviction_policy(EvictionPolicy::lru()).build();
+        let cookies = Cookies::new(&keyring);
+        let (index, unfinished) = (Mutex::new(found.index), Unfinished::of(found.over));
+        Ok(Self { inner: Arc::new(Inner { config, store, keyring, peers, clock, cookies, cache, index, unfinished }) })
+    }
+
     /// Checks a cookie's MAC for `host`; `None` for anything not made by this gateway for this host. No look-up.
     #[must_use]
-    pub fn verify_cookie(&self, _host: &str, _value: &[u8]) -> Option<CookieKey> {
-        unimplemented!()
+    pub fn verify_cookie(&self, host: &str, value: &[u8]) -> Option<CookieKey> {
+        self.inner.cookies.verify(host, value)
     }
 
     /// Finds the session of a verified cookie in memory.
     #[must_use]
-    pub fn lookup(&self, _key: &CookieKey) -> Lookup {
-        unimplemented!()
+    pub fn lookup(&self, key: &CookieKey) -> Lookup {
+        self.inner.cache.get(key).map_or(Lookup::Unknown, Lookup::Found)
     }
 
     /// Finds it in the store, and keeps it in memory. `None`: no such session, or it is over.
     ///
     /// # Errors
     /// When the store cannot answer.
-    pub async fn load(&self, _key: &CookieKey) -> Result<Option<Arc<Session>>, SessionError> {
-        unimplemented!()
+    pub async fn load(&self, key: &CookieKey) -> Result<Option<Arc<Session>>, SessionError> {
+        let Some(sealed) = self.inner.store.read_async(Table::HostBindings, &key.0).await? else {
+            return Ok(None);
+        };
+        let Some(binding) = Binding::open(&self.inner.keyring, key, &sealed) else {
+            return Ok(None);
+        };
+        let Some(session) = self.by_key(&binding.session).await? else {
+            return Ok(None);
+        };
+        self.inner.cache.insert(*key, Arc::clone(&session));
+        if session.cut.is_raised() {
+            // It ended while being put there.
+            self.inner.cache.invalidate(key);
+            return Ok(None);
+        }
+        Ok(Some(session))
     }
 
     /// Begins a session and binds it to `host` (the sign-in host). Durable when it returns.
     ///
+    /// A person's oldest session gives way when there are too many. Whoever signs in anew over an old session ends
+    /// that one with [`Sessions::end`]. A caller that stops waiting may leave a record no cookie leads to; it expires.
+    ///
     /// # Errors
     /// When the store cannot write.
-    pub async fn create(&self, _new: NewSession, _host: &str) -> Result<(Arc<Session>, CookieValue), SessionError> {
-        unimplemented!()
+    pub async fn create(&self, new: NewSession, host: &str) -> Result<(Arc<Session>, CookieValue), SessionError> {
+        let inner = &self.inner;
+        if inner.index().len() >= index::MAX_SESSIONS {
+            return Err(SessionError::Full);
+        }
+        let key = SessionKey(id::random()?);
+        let (cookie, value) = inner.cookies.issue(host)?;
+        let (wall, now) = (inner.clock.now(), inner.clock.tick());
+        let record = Record::new(new, wall, wall.plus(inner.config.absolute));
+        let binding = Binding { session: key, host: host.into() };
+        let mut batch = Batch::new();
+        batch.put(Table::Sessions, &key.0, &record.seal(&inner.keyring, &key)?);
+        batch.put(Table::HostBindings, &cookie.0, &binding.seal(&inner.keyring, &cookie)?);
+        // On disk before it is in the index: whoever ends it finds it in the index, so its removal comes after.
+        inner.store.write(batch).await?;
+        let session = inner.admit(key, record, cookie, host, now);
+        inner.cache.insert(cookie, Arc::clone(&session));
+        self.limit(session.user).await;
+        Ok((session, value))
     }
 
     /// Binds another host to the session and returns that host's cookie. Durable when it returns.
     ///
     /// # Errors
     /// When the store cannot write, or the session is over.
-    pub async fn bind_host(&self, _session: &Arc<Session>, _host: &str) -> Result<CookieValue, SessionError> {
-        unimplemented!()
+    pub async fn bind_host(&self, session: &Arc<Session>, host: &str) -> Result<CookieValue, SessionError> {
+        let inner = &self.inner;
+        let (cookie, value) = inner.cookies.issue(host)?;
+        let binding = Binding { session: session.key, host: host.into() };
+        let sealed = binding.seal(&inner.keyring, &cookie)?;
+        let mut batch = Batch::new();
+        batch.put_if((Table::Sessions, &session.key.0), Table::HostBindings, &cookie.0, &sealed);
+        let dropped = inner.index().entry(&session.key).ok_or(SessionError::Over)?.add_cookie(cookie, host);
+        for old in dropped {
+            batch.delete(Table::HostBindings, &old.0);
+            inner.cache.invalidate(&old);
+        }
+        inner.store.write(batch).await?;
+        inner.cache.insert(cookie, Arc::clone(session));
+        if session.cut.is_raised() {
+            inner.cache.invalidate(&cookie);
+            return Err(SessionError::Over);
+        }
+        Ok(value)
     }
 
     /// The session with this key, from memory or store.
     ///
     /// # Errors
     /// When the store cannot answer.
-    pub async fn by_key(&self, _key: &SessionKey) -> Result<Option<Arc<Session>>, SessionError> {
-        unimplemented!()
-    }
-
-    /// Ends one session: removed durably, then its cut is raised. `false` if there was none.
-    ///
-    /// # Errors
-    /// When the store cannot write; the cut is raised all the same.
-    pub async fn end(&self, _key: &SessionKey, _reason: CutReason) -> Result<bool, SessionError> {
-        unimplemented!()
-    }
-
-    /// Ends all sessions of a person; how many there were.
-    ///
-    /// # Errors
-    /// As [`Sessions::end`].
-    pub async fn end_user(&self, _user: UserKey, _reason: CutReason) -> Result<usize, SessionError> {
-        unimplemented!()
-    }
-
-    /// Ends sessions by the provider's session id (front-channel logout), in one tenant or any.
-    ///
-    /// # Errors
-    /// As [`Sessions::end`].
-    pub async fn end_sid(
-        &self,
-        _tenant: Option<TenantId>,
-        _sid: &str,
-        _reason: CutReason,
-    ) -> Result<usize, SessionError> {
-        unimplemented!()
+    pub async fn by_key(&self, key: &SessionKey) -> Result<Option<Arc<Session>>, SessionError> {
+        let live = match self.inner.index().entry(key) {
+            Some(entry) => entry.live.upgrade(),
+            None => return Ok(None),
+        };
+        let session = match live {
+            Some(session) => Some(session),
+            None => self.record(key).await?.and_then(|record| self.inner.instance(key, record)),
+        };
+        let now = self.inner.clock.tick();
+        Ok(session.filter(|session| !session.cut.is_raised() && !session.pulse.is_over(now)))
     }
 
     /// Everything that lives, newest first; of one person if `user` is given.
     #[must_use]
-    pub fn list(&self, _user: Option<UserKey>) -> Vec<SessionInfo> {
-        unimplemented!()
+    pub fn list(&self, user: Option<UserKey>) -> Vec<SessionInfo> {
+        let mut lines = Vec::new();
+        if let Some(user) = user {
+            let mut index = self.inner.index();
+            for key in index.of_user(&user) {
+                lines.extend(index.entry(&key).map(|entry| self.info(&key, entry)));
+            }
+        } else {
+            let mut after = None;
+            loop {
+                let step: Vec<_> = self
+                    .inner
+                    .index()
+                    .after(after, LIST_STEP)
+                    .map(|(key, entry)| (*key, self.info(key, entry)))
+                    .collect();
+                let Some((last, _)) = step.last() else { break };
+                after = Some(*last);
+                lines.extend(step.into_iter().map(|(_, line)| line));
+            }
+        }
+        lines.sort_by_key(|line| std::cmp::Reverse(line.created));
+        lines
     }
 
     /// The full key for the short id of [`SessionInfo::id`].
     #[must_use]
-    pub fn find(&self, _id: &str) -> Option<SessionKey> {
-        unimplemented!()
+    pub fn find(&self, id: &str) -> Option<SessionKey> {
+        if id.len() != 16 || !id.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            return None;
+        }
+        let start = u64::from_str_radix(id, 16).ok()?.to_be_bytes();
+        self.inner.index().beginning_with(start)
     }
 
-    /// The sealed refresh token and when it was last used, for silent refresh.
+    /// How many sessions are alive.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.inner.index().len()
+    }
+
+    /// The session's refresh token, for silent refresh.
     ///
     /// # Errors
     /// When the store cannot answer.
-    pub async fn refresh_token(&self, _key: &SessionKey) -> Result<Option<Secret<String>>, SessionError> {
-        unimplemented!()
+    pub async fn refresh_token(&self, key: &SessionKey) -> Result<Option<Secret<String>>, SessionError> {
+        if self.inner.index().entry(key).is_none() {
+            return Ok(None);
+        }
+        Ok(self.record(key).await?.and_then(|record| record.refresh_token()))
     }
 
-    /// Records the outcome of a silent refresh: who the person is now and the next refresh token.
+    /// Records the outcome of a silent refresh: who the person is now and the next refresh token. Without a new token
+    /// the old one stays good (RFC 6749 section 6).
     ///
     /// # Errors
-    /// When the store cannot write.
+    /// When the store cannot write, the session is over, or the answer is about somebody else.
     pub async fn refreshed(
         &self,
-        _session: &Arc<Session>,
-        _subject: Subject,
-        _refresh_token: Option<Secret<String>>,
+        session: &Arc<Session>,
+        subject: Subject,
+        refresh_token: Option<Secret<String>>,
     ) -> Result<(), SessionError> {
-        unimplemented!()
+        session.renew(subject.clone())?;
+        self.inner.index().entry(&session.key).ok_or(SessionError::Over)?.show(&subject);
+        let mut record = self.record(&session.key).await?.ok_or(SessionError::Over)?;
+        record.subject = subject;
+        record.refreshed = self.inner.clock.now();
+        if let Some(token) = refresh_token {
+            record.set_refresh_token(&token);
+        }
+        let sealed = record.seal(&self.inner.keyring, &session.key)?;
+        let mut batch = Batch::new();
+        batch.put_if((Table::Sessions, &session.key.0), Table::Sessions, &session.key.0, &sealed);
+        Ok(self.inner.store.write(batch).await?)
+    }
+
+    async fn record(&self, key: &SessionKey) -> Result<Option<Record>, SessionError> {
+        let sealed = self.inner.store.read_async(Table::Sessions, &key.0).await?;
+        Ok(sealed.and_then(|sealed| Record::open(&self.inner.keyring, key, &sealed)))
+    }
+
+    /// Ends the oldest sessions of a person who has too many.
+    async fn limit(&self, user: UserKey) {
+        let keys = self.inner.index().of_user(&user);
+        let surplus = keys.len().saturating_sub(index::MAX_PER_USER);
+        for key in keys.iter().take(surplus) {
+            // The new session is good even if the old one's removal is not on disk yet; the background repeats it.
+            let _repeated_later = self.end(key, CutReason::Expired).await;
+        }
+    }
+
+    fn info(&self, key: &SessionKey, entry: &Entry) -> SessionInfo {
+        let unused = entry.pulse.unused_for(self.inner.clock.tick());
+        SessionInfo {
+            id: key.0.iter().take(8).map(|byte| format!("{byte:02x}")).collect(),
+            user: entry.user,
+            name: Arc::clone(&entry.name),
+            email: Arc::clone(&entry.email),
+            created: entry.created,
+            last_used: UnixTime(self.inner.clock.now().0.saturating_sub(unused.as_secs())),
+            expires: entry.expires,
+            streams: entry.pulse.streams(),
+        }
     }
 }
+
+impl Inner {
+    fn index(&self) -> MutexGuard<'_, Index> {
+        self.index.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Puts a session that is on disk into the index.
+    fn admit(&self, key: SessionKey, record: Record, cookie: CookieKey, host: &str, now: Tick) -> Arc<Session> {
+        let Config { absolute, idle, .. } = self.config;
+        let pulse = Arc::new(Pulse::new(now, absolute, idle, idle));
+        let mut entry = Entry {
+            user: record.subject.user,
+            name: Arc::clone(&record.subject.name),
+            email: Arc::clone(&record.subject.email),
+            sid: record.sid.as_deref().map(Arc::from),
+            created: record.created,
+            expires: record.expires,
+            pulse: Arc::clone(&pulse),
+            live: Weak::new(),
+            cookies: vec![(cookie, host.into())],
+        };
+        let session = Arc::new(Session::new(key, record, pulse, Arc::clone(&self.clock)));
+        entry.live = Arc::downgrade(&session);
+        self.index().insert(key, entry, now);
+        session
+    }
+
+    /// The one instance of a session: the one somebody holds, else a new one. `None` if it ended meanwhile.
+    fn instance(&self, key: &SessionKey, record: Record) -> Option<Arc<Session>> {
+        let mut index = self.index();
+        let entry = index.entry(key)?;
+        if let Some(live) = entry.live.upgrade() {
+            return Some(live);
+        }
+        let session = Arc::new(Session::new(*key, record, Arc::clone(&entry.pulse), Arc::clone(&self.clock)));
+        entry.live = Arc::downgrade(&session);
+        Some(session)
+    }
+}
+
+/// Sessions listed under one lock.
+const LIST_STEP: usize = 1000;
+
+#[cfg(test)]
+mod tests;

@@ -1,5 +1,138 @@
 //! The one gate: session and policy in, a [`Permit`] or a refusal out. The only place that grants.
 
 mod permit;
+mod person;
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use http::Request;
 
 pub use permit::Permit;
+pub use person::Person;
+
+use super::refusal::Refusal;
+use super::{Asked, Local};
+use crate::facts::{Destination, Facts};
+use crate::policy::{Reason, Verdict};
+use crate::session::{Lookup, Session};
+use crate::sign_in::cookie;
+use crate::telemetry::WorkerMetrics;
+
+/// What a connection remembers of the last session it verified: the next request with the same cookie skips the MAC
+/// and the look-up. Whether the session still lives is read each time, so a revoked session is refused at once.
+pub(super) type Memo = Mutex<Option<Remembered>>;
+
+/// See [`Memo`].
+pub(super) struct Remembered {
+    host: Box<str>,
+    cookie: Box<[u8]>,
+    version: u64,
+    generation: u64,
+    person: Arc<Person>,
+}
+
+/// The gate. Whoever reaches a destination passed here.
+///
+/// # Errors
+/// A [`Refusal`]: not signed in, blocked, or the session store cannot say.
+pub(super) async fn pass<B>(
+    local: &Local,
+    asked: &Asked<'_>,
+    request: &Request<B>,
+    worker: &WorkerMetrics,
+) -> Result<Permit, Refusal> {
+    let person = match cookie::find(request.headers(), cookie::SESSION).one() {
+        None => None,
+        Some(value) => match remembered(local, asked, value) {
+            Some(person) => {
+                worker.session_memo_hits.up();
+                Some(person)
+            }
+            None => verified(local, asked, value, worker).await?,
+        },
+    };
+    let facts = Facts {
+        subject: person.as_deref().map(|person| &*person.subject),
+        destination: Destination::App {
+            app: asked.app.id,
+            name: &asked.app.name,
+            method: request.method(),
+            path: request.uri().path(),
+        },
+        client: asked.client,
+        now: local.world.clock.now(),
+    };
+    let decision = local.world.policy.decide(&facts);
+    worker.decided(decision.reason);
+    match decision.verdict {
+        Verdict::Allow => {
+            let cut = person.as_ref().map_or_else(|| local.anonymous.clone(), |person| person.session.cut.clone());
+            Ok(Permit::new(decision, person, cut))
+        }
+        Verdict::Block if decision.reason == Reason::SignInRequired => Err(Refusal::SignIn),
+        Verdict::Block => Err(Refusal::Blocked { decision, person }),
+    }
+}
+
+/// The person this connection verified last, if the request carries the same cookie and nothing has changed.
+fn remembered(local: &Local, asked: &Asked<'_>, value: &[u8]) -> Option<Arc<Person>> {
+    let memo = asked.connection.memo.lock().unwrap_or_else(PoisonError::into_inner);
+    let known = memo.as_ref()?;
+    let same = *known.cookie == *value
+        && *known.host == *asked.host
+        && known.generation == local.number
+        && known.version == known.person.session.version();
+    if !same || known.person.session.touch(local.world.clock.tick()).is_err() {
+        return None;
+    }
+    Some(Arc::clone(&known.person))
+}
+
+/// The person behind the cookie, found the long way and then remembered.
+async fn verified(
+    local: &Local,
+    asked: &Asked<'_>,
+    value: &[u8],
+    worker: &WorkerMetrics,
+) -> Result<Option<Arc<Person>>, Refusal> {
+    let sessions = &local.world.sessions;
+    let Some(key) = sessions.verify_cookie(asked.host, value) else { return Ok(None) };
+    let session = match sessions.lookup(&key) {
+        Lookup::Found(session) => {
+            worker.session_cache_hits.up();
+            session
+        }
+        Lookup::Unknown => {
+            worker.session_cache_misses.up();
+            match sessions.load(&key).await {
+                Ok(Some(session)) => session,
+                Ok(None) => return Ok(None),
+                Err(error) => {
+                    tracing::error!(error = %error, "the session store did not answer; requests that need it are refused");
+                    return Err(Refusal::StoreDown);
+                }
+            }
+        }
+    };
+    if session.touch(local.world.clock.tick()).is_err() {
+        return Ok(None);
+    }
+    Ok(Some(remember(local, asked, value, session)))
+}
+
+fn remember(local: &Local, asked: &Asked<'_>, value: &[u8], session: Arc<Session>) -> Arc<Person> {
+    // The version is read before the subject: if it moves in between, the memo is merely made anew next time.
+    let version = session.version();
+    let subject = session.subject();
+    let headers = person::headers(&local.world.identity_headers, &subject);
+    let person = Arc::new(Person { session, subject, headers });
+    let remembered = Remembered {
+        host: asked.host.into(),
+        cookie: value.into(),
+        version,
+        generation: local.number,
+        person: Arc::clone(&person),
+    };
+    *asked.connection.memo.lock().unwrap_or_else(PoisonError::into_inner) = Some(remembered);
+    person
+}

@@ -2,33 +2,28 @@
 
 use std::sync::Arc;
 
-use http::HeaderValue;
-
+use super::Person;
 use crate::cut::Cut;
-use crate::facts::Subject;
 use crate::policy::Decision;
-use crate::session::Session;
 
 /// A yes to one request. Forwarding takes it by value; there is no other way to reach a destination.
 pub struct Permit {
     decision: Decision,
-    person: Option<Person>,
+    person: Option<Arc<Person>>,
     cut: Cut,
 }
 
-/// The person a permit speaks for.
-#[derive(Clone)]
-pub struct Person {
-    /// The session.
-    pub session: Arc<Session>,
-    /// Who, at the version the decision was made on.
-    pub subject: Arc<Subject>,
-    /// The identity headers for the upstream, ready made.
-    pub headers: Arc<[(http::HeaderName, HeaderValue)]>,
-}
-
 impl Permit {
-    pub(super) fn new(decision: Decision, person: Option<Person>, cut: Cut) -> Self {
+    pub(super) const fn new(decision: Decision, person: Option<Arc<Person>>, cut: Cut) -> Self {
+        Self { decision, person, cut }
+    }
+
+    /// A permit for tests of what comes behind the gate.
+    #[cfg(test)]
+    pub(crate) fn for_test(person: Option<Arc<Person>>, cut: Cut) -> Self {
+        use crate::policy::{Reason, Step, Verdict};
+        let decision =
+            Decision { verdict: Verdict::Allow, reason: Reason::RuleAllows, step: Step::AccessRules, rule: None };
         Self { decision, person, cut }
     }
 
@@ -40,8 +35,8 @@ impl Permit {
 
     /// For whom; `None` when a rule allows anyone.
     #[must_use]
-    pub const fn person(&self) -> Option<&Person> {
-        self.person.as_ref()
+    pub fn person(&self) -> Option<&Person> {
+        self.person.as_deref()
     }
 
     /// Raised when this yes is taken back.

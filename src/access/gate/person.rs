@@ -1,0 +1,76 @@
+//! The person behind a connection, with what their apps are told about them ready made.
+
+use std::sync::Arc;
+
+use http::{HeaderName, HeaderValue};
+
+use crate::access::private::IdentityHeaders;
+use crate::facts::{Groups, Subject};
+use crate::session::Session;
+
+/// A person, as one connection last verified them.
+pub struct Person {
+    /// The session.
+    pub session: Arc<Session>,
+    /// Who, at the version the decision was made on.
+    pub subject: Arc<Subject>,
+    /// The identity headers for the upstream, ready made.
+    pub headers: Arc<[(HeaderName, HeaderValue)]>,
+}
+
+/// The identity headers for `subject`. Values are printable ASCII: display names and addresses are percent-encoded
+/// where they are not (RFC 3986 2.1), so that no upstream has to guess an encoding.
+pub(super) fn headers(names: &IdentityHeaders, subject: &Subject) -> Arc<[(HeaderName, HeaderValue)]> {
+    let mut headers = Vec::with_capacity(5);
+    let mut add = |name: &HeaderName, text: &str| {
+        if let Ok(value) = HeaderValue::from_str(text) {
+            headers.push((name.clone(), value));
+        }
+    };
+    add(&names.subject, &subject.user.to_string());
+    add(&names.tenant, &subject.user.tenant.to_string());
+    add(&names.name, &printable(&subject.name));
+    add(&names.email, &printable(&subject.email));
+    if let Groups::Known(groups) = &subject.groups {
+        let list: Vec<String> = groups.iter().map(ToString::to_string).collect();
+        add(&names.groups, &list.join(","));
+    }
+    headers.into()
+}
+
+fn printable(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if matches!(byte, b' '..=b'~') && byte != b'%' {
+            out.push(char::from(byte));
+        } else {
+            out.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::facts::{Guid, ObjectId, TenantId, UserKey};
+
+    fn subject(groups: Groups) -> Subject {
+        let user = UserKey { tenant: TenantId(Guid::from_u128(1)), object: ObjectId(Guid::from_u128(2)) };
+        Subject { user, name: "Zoë 100%\r\nX: y".into(), email: "zoe@example.test".into(), groups }
+    }
+
+    #[test]
+    fn names_are_encoded_and_never_split_a_header() {
+        let made = headers(&IdentityHeaders::default(), &subject(Groups::known(vec![])));
+        let name = made.iter().find(|(name, _)| name == "x-auth-name").map(|(_, value)| value.clone());
+        assert_eq!(name.unwrap(), "Zo%C3%AB 100%25%0D%0AX: y");
+        assert!(made.iter().any(|(name, value)| name == "x-auth-groups" && value.is_empty()));
+    }
+
+    #[test]
+    fn unknown_groups_send_no_group_header() {
+        let made = headers(&IdentityHeaders::default(), &subject(Groups::Unknown));
+        assert!(made.iter().all(|(name, _)| name != "x-auth-groups"));
+    }
+}

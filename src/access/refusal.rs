@@ -1,0 +1,55 @@
+//! The closed list of why a request is not forwarded.
+
+use std::sync::Arc;
+
+use super::gate::Person;
+use super::private::PathFault;
+use crate::policy::Decision;
+
+/// Why a request got no [`super::Permit`], or was answered by the gateway itself. Becomes a response in
+/// `access/respond.rs` and nowhere else.
+pub(super) enum Refusal {
+    /// Nobody is signed in.
+    SignIn,
+    /// The rules say no.
+    Blocked {
+        /// What was decided.
+        decision: Decision,
+        /// For whom, if anybody is signed in.
+        person: Option<Arc<Person>>,
+    },
+    /// The session store cannot say who this is; the cookie is left alone.
+    StoreDown,
+    /// The authority is missing, doubled or malformed.
+    BadAuthority,
+    /// The TLS server name and the request's host differ (RFC 9110 15.5.20).
+    Misdirected,
+    /// No app at this address.
+    NoSuchApp,
+    /// The path is not in its canonical form.
+    BadPath(PathFault),
+    /// The method is not relayed.
+    MethodNotAllowed,
+    /// A header is doubled, or nominated away, or claims to be what only the gateway says.
+    BadHeader,
+    /// The app is not here any more or not yet: the request raced a reload.
+    BodyTooLarge,
+}
+
+impl Refusal {
+    /// The word in logs and metrics.
+    pub(super) const fn word(&self) -> &'static str {
+        match self {
+            Self::SignIn => "sign_in_required",
+            Self::Blocked { decision, .. } => decision.reason.word(),
+            Self::StoreDown => "store_down",
+            Self::BadAuthority => "bad_authority",
+            Self::Misdirected => "misdirected",
+            Self::NoSuchApp => "no_such_app",
+            Self::BadPath(_) => "bad_path",
+            Self::MethodNotAllowed => "method_not_allowed",
+            Self::BadHeader => "bad_header",
+            Self::BodyTooLarge => "body_too_large",
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! What is noted about one request while it is served: for the decision log, the counters and the request id.
+
+use std::sync::Arc;
+
+use http::{HeaderName, Request, Response, StatusCode};
+
+use super::gate::{Permit, Person};
+use super::private::App;
+use super::refusal::Refusal;
+use super::{AccessError, Asked, Local};
+use crate::audit::{AuthKind, Decision as Record, SessionId, Who};
+use crate::edge::Body;
+use crate::facts::Tick;
+use crate::policy::{Decision, Reason, Step, Verdict};
+use crate::telemetry::metrics::{AppMetrics, UpstreamFault};
+use crate::telemetry::{RequestId, WorkerMetrics};
+
+const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// One request being served.
+pub(super) struct Served {
+    id: RequestId,
+    began: Tick,
+    worker: Arc<WorkerMetrics>,
+    app: Option<Arc<AppMetrics>>,
+}
+
+impl Served {
+    pub(super) fn new(id: RequestId, worker: &Arc<WorkerMetrics>, began: Tick) -> Self {
+        Self { id, began, worker: Arc::clone(worker), app: None }
+    }
+
+    pub(super) const fn id(&self) -> RequestId {
+        self.id
+    }
+
+    /// The request is for this app; its counters are this worker's own.
+    pub(super) fn for_app(&mut self, local: &Local, app: &App) {
+        self.app = usize::try_from(app.id.0).ok().and_then(|at| local.apps.get(at)).cloned();
+    }
+
+    /// The gate said yes.
+    pub(super) fn permitted<B>(&self, local: &Local, asked: &Asked<'_>, request: &Request<B>, permit: &Permit) {
+        local.world.audit.decided(Verdict::Allow, || {
+            self.record(local, asked, request, permit.decision().clone(), permit.person())
+        });
+    }
+
+    /// The gate said no.
+    pub(super) fn blocked<B>(&self, local: &Local, asked: &Asked<'_>, request: &Request<B>, refusal: &Refusal) {
+        if let Refusal::Blocked { decision, person } = refusal {
+            local.world.audit.decided(decision.verdict, || {
+                self.record(local, asked, request, decision.clone(), person.as_deref())
+            });
+        }
+    }
+
+    /// Nobody is signed in.
+    pub(super) fn must_sign_in<B>(&self, local: &Local, asked: &Asked<'_>, request: &Request<B>) {
+        let decision =
+            Decision { verdict: Verdict::Block, reason: Reason::SignInRequired, step: Step::AccessRules, rule: None };
+        local.world.audit.decided(Verdict::Block, || self.record(local, asked, request, decision, None));
+    }
+
+    /// The request was turned away before anything was decided.
+    pub(super) fn turned_away(&self, refusal: &Refusal) {
+        self.worker.refused(refusal.word());
+    }
+
+    /// The app did not answer.
+    pub(super) fn failed(&self, error: &AccessError) {
+        let fault = match error {
+            AccessError::UpstreamUnreachable => UpstreamFault::Unreachable,
+            AccessError::UpstreamTimeout => UpstreamFault::Timeout,
+            AccessError::UpstreamBroken => UpstreamFault::Broken,
+            AccessError::UpstreamBusy => UpstreamFault::Busy,
+            AccessError::BodyTooLarge
+            | AccessError::BodyBroken
+            | AccessError::Headers(_)
+            | AccessError::Expectation
+            | AccessError::WebSocketVersion
+            | AccessError::WebSocketOrigin
+            | AccessError::NotRelayed
+            | AccessError::Cut(_) => return,
+        };
+        if let Some(app) = &self.app {
+            app.upstream_failed(fault);
+        }
+    }
+
+    /// Counts the response and names the request in it.
+    pub(super) fn finish(self, mut response: Response<Body>, now: Tick) -> Response<Body> {
+        if let Some(app) = &self.app {
+            app.responded(response.status());
+            app.request_duration.observe(now.since(self.began));
+        }
+        if response.status() != StatusCode::SWITCHING_PROTOCOLS {
+            response.headers_mut().insert(X_REQUEST_ID, self.id.header_value());
+        }
+        response
+    }
+
+    fn record<B>(
+        &self,
+        local: &Local,
+        asked: &Asked<'_>,
+        request: &Request<B>,
+        decision: Decision,
+        person: Option<&Person>,
+    ) -> Record {
+        Record {
+            request: self.id,
+            client: asked.client,
+            who: person.map(|person| Who {
+                user: person.subject.user,
+                name: Arc::clone(&person.subject.name),
+                session: Some(SessionId::of(&person.session.key.0)),
+            }),
+            app: Arc::clone(&asked.app.name),
+            host: asked.host.into(),
+            method: request.method().clone(),
+            path: request.uri().path().into(),
+            decision,
+            policy: local.world.policy.version(),
+            auth: if person.is_some() { AuthKind::Cookie } else { AuthKind::None },
+        }
+    }
+}

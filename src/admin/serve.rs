@@ -1,0 +1,135 @@
+//! The admin listener: accepts connections, with a cap and deadlines, and hands requests to the routes.
+
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use http::{Request, Response};
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tower::ServiceExt as _;
+
+use super::guard::{Ends, Guard};
+use super::{Config, Services, SessionControl, api};
+
+/// The admin listener could not be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum AdminError {
+    /// The address cannot be listened on.
+    #[error("the admin listener cannot use {address}")]
+    Bind {
+        /// Which address.
+        address: SocketAddr,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+}
+
+/// A bound admin listener.
+pub struct AdminListener {
+    listener: TcpListener,
+    address: SocketAddr,
+    router: Router,
+}
+
+impl AdminListener {
+    /// Binds the listener; nothing is answered until [`AdminListener::run`].
+    ///
+    /// # Errors
+    /// When the address cannot be listened on.
+    pub async fn bind<S: SessionControl>(config: &Config, services: Services<S>) -> Result<Self, AdminError> {
+        let failed = |source| AdminError::Bind { address: config.listen, source };
+        let listener = TcpListener::bind(config.listen).await.map_err(failed)?;
+        let address = listener.local_addr().map_err(failed)?;
+        let router = api::router(Guard::new(config.token.clone(), &config.hosts), services);
+        Ok(Self { listener, address, router })
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Answers until `stop` ends; then running requests have two seconds to finish.
+    pub async fn run(self, stop: impl Future<Output = ()> + Send) {
+        let (tasks, stopping) = (TaskTracker::new(), CancellationToken::new());
+        let places = Arc::new(Semaphore::new(CONNECTIONS));
+        let mut stop = std::pin::pin!(stop);
+        loop {
+            let accepted = tokio::select! {
+                () = &mut stop => break,
+                accepted = self.listener.accept() => accepted,
+            };
+            let Ok((stream, peer)) = accepted else {
+                // Out of descriptors or memory: wait for some to come back instead of spinning.
+                tokio::time::sleep(Duration::from_millis(100)).await;
+                continue;
+            };
+            let Ok(place) = Arc::clone(&places).try_acquire_owned() else { continue };
+            let (router, stopping) = (self.router.clone(), stopping.clone());
+            tasks.spawn(async move {
+                serve_connection(stream, peer, router, stopping).await;
+                drop(place);
+            });
+        }
+        stopping.cancel();
+        tasks.close();
+        if tokio::time::timeout(DRAIN, tasks.wait()).await.is_err() {
+            tracing::warn!("admin requests were still running at shutdown");
+        }
+    }
+}
+
+async fn serve_connection(stream: TcpStream, peer: SocketAddr, router: Router, stopping: CancellationToken) {
+    let Ok(local) = stream.local_addr() else { return };
+    let service = service_fn(move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(Ends { peer, local });
+        let router = router.clone();
+        async move {
+            let answer = tokio::time::timeout(ANSWER, router.oneshot(request)).await;
+            Ok::<_, std::convert::Infallible>(match answer {
+                Ok(Ok(response)) => response,
+                Err(_) => timed_out(),
+            })
+        }
+    });
+    let mut http = hyper::server::conn::http1::Builder::new();
+    http.timer(TokioTimer::new()).header_read_timeout(HEAD).max_buf_size(HEAD_BYTES).keep_alive(true);
+    let connection = http.serve_connection(TokioIo::new(stream), service);
+    let mut connection = std::pin::pin!(connection);
+    // How a connection ended matters to nobody: every request on it was answered or the client went away.
+    let _ = tokio::select! {
+        ended = connection.as_mut() => ended,
+        () = stopping.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+        () = tokio::time::sleep(CONNECTION) => Ok(()),
+    };
+}
+
+fn timed_out() -> Response<Body> {
+    let mut response = Response::new(Body::from("{\"error\":\"timeout\"}"));
+    *response.status_mut() = http::StatusCode::GATEWAY_TIMEOUT;
+    response
+}
+
+const CONNECTIONS: usize = 64;
+const HEAD: Duration = Duration::from_secs(10);
+const HEAD_BYTES: usize = 16 * 1024;
+const ANSWER: Duration = Duration::from_secs(30);
+/// A connection is closed after this long, whatever it does; scrapers simply connect again.
+const CONNECTION: Duration = Duration::from_secs(3600);
+/// How long running requests may take after the stop.
+const DRAIN: Duration = Duration::from_secs(2);

@@ -1,0 +1,325 @@
+//! Layer 6: the composition root. Wires every part from one configuration, runs until told to stop, swaps generations.
+
+mod reload;
+mod world;
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Serialize;
+use tokio::runtime::Handle;
+
+use crate::access::{Assertions, AssertionError, Gateway, RouteError, World};
+use crate::admin::{self, AdminError, AdminListener, Condition, Readiness, Services};
+use crate::audit::{self, AuditError, AuditLog};
+use crate::config::Config;
+use crate::edge::{CertError, Certificates, Edge, EdgeError, Shutdown};
+use crate::entra::EntraError;
+use crate::facts::SharedClock;
+use crate::generation::Generation;
+use crate::peers::Peers;
+use crate::session::{SessionError, Sessions};
+use crate::store::{Keyring, KeyringError, Store, StoreError};
+use crate::telemetry::{Metrics, NoRandomness};
+
+pub use reload::{ReloadError, Reloader};
+
+/// Where the gateway listens, as written to `addresses.json` in the state folder.
+#[derive(Debug, Clone, Serialize)]
+pub struct Addresses {
+    /// TLS listeners.
+    pub https: Vec<SocketAddr>,
+    /// Redirecting listeners.
+    pub redirect: Vec<SocketAddr>,
+    /// Admin listeners.
+    pub admin: Vec<SocketAddr>,
+}
+
+/// A gateway that is put together and bound, but does not serve yet.
+pub struct App {
+    lasting: Arc<Lasting>,
+    edge: Edge,
+    admin: AdminListener,
+    audit_writer: std::thread::JoinHandle<()>,
+    readiness: Readiness,
+    addresses: Addresses,
+}
+
+/// What lives longer than one generation of the configuration.
+struct Lasting {
+    world: Generation<World>,
+    base: Base,
+    certificates: Arc<Certificates>,
+    config: std::sync::Mutex<Config>,
+}
+
+/// The parts that every generation is built on.
+#[derive(Clone)]
+struct Base {
+    control: Handle,
+    clock: SharedClock,
+    keyring: Arc<Keyring>,
+    store: Store,
+    peers: Peers,
+    sessions: Sessions,
+    assertions: Arc<Assertions>,
+    audit: AuditLog,
+    metrics: Arc<Metrics>,
+    /// The port of the first listener, for when the configuration says 0.
+    port: u16,
+}
+
+/// The gateway could not be put together. Nothing has been served.
+#[derive(Debug, thiserror::Error)]
+pub enum AppError {
+    /// The state folder.
+    #[error("the state folder {} cannot be used", path.display())]
+    StateDir {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// The store.
+    #[error("the state store cannot be opened")]
+    Store(#[from] StoreError),
+    /// The key ring.
+    #[error("the key ring cannot be opened")]
+    Keyring(#[from] KeyringError),
+    /// Sessions.
+    #[error("the sessions cannot be loaded")]
+    Sessions(#[from] SessionError),
+    /// The identity provider's configuration.
+    #[error("the identity provider cannot be used as configured")]
+    Entra(#[from] EntraError),
+    /// The apps.
+    #[error("the apps cannot be routed as configured")]
+    Routes(#[from] RouteError),
+    /// Certificates.
+    #[error("the certificates cannot be used")]
+    Certificates(#[from] CertError),
+    /// Sockets.
+    #[error("the listeners cannot be opened")]
+    Edge(#[from] EdgeError),
+    /// The decision log.
+    #[error("the decision log cannot be opened")]
+    Audit(#[from] AuditError),
+    /// The admin token.
+    #[error("the admin token cannot be used")]
+    Token(#[from] admin::token::TokenError),
+    /// The admin listener.
+    #[error("the admin listener cannot be opened")]
+    Admin(#[from] AdminError),
+    /// The assertion keys.
+    #[error("the assertion keys cannot be made")]
+    Assertions(#[from] AssertionError),
+    /// Randomness.
+    #[error("the system gives no randomness")]
+    Randomness(#[from] NoRandomness),
+}
+
+impl App {
+    /// Opens the state, binds every listener and builds the first generation. Call it on the control runtime.
+    ///
+    /// # Errors
+    /// The first part that cannot be had; see [`AppError`].
+    pub async fn build(config: Config, clock: SharedClock) -> Result<Self, AppError> {
+        private_folder(&config.state_dir)?;
+        let metrics = Metrics::new(config.edge.workers);
+        metrics.begin(Arc::clone(&clock));
+        let (audit, audit_writer) = AuditLog::start(&audit_config(&config), Arc::clone(&clock), Arc::clone(&metrics))?;
+        let keyring = Arc::new(Keyring::open(&config.state_dir)?);
+        let store = Store::open(&config.state_dir)?;
+        let peers = Peers::alone();
+        let sessions = Sessions::open(
+            config.session.clone(),
+            store.clone(),
+            Arc::clone(&keyring),
+            peers.clone(),
+            Arc::clone(&clock),
+        )?;
+        let counted = sessions.clone();
+        metrics.read_sessions_from(move || counted.count() as u64);
+        let secrets = world::SealedSecrets { store: store.clone(), keyring: Arc::clone(&keyring) };
+        let issuer = world::issuer(&config);
+        let assertions = Arc::new(Assertions::open(&issuer, Box::new(secrets), Arc::clone(&clock))?);
+        let certificates = Certificates::load(&config.edge.tls.certificates)?;
+        let edge = Edge::bind(config.edge.clone(), Arc::clone(&certificates), &metrics, Arc::clone(&clock))?;
+        let port = edge.addresses().https.first().map_or(443, SocketAddr::port);
+        let base = Base {
+            control: Handle::current(),
+            clock,
+            keyring,
+            store,
+            peers,
+            sessions,
+            assertions,
+            audit,
+            metrics,
+            port,
+        };
+        let world = Generation::new(world::build(&base, &config, None)?);
+        base.metrics.control.reloaded(Some(world.number()));
+        let lasting = Arc::new(Lasting { world, base, certificates, config: std::sync::Mutex::new(config) });
+        lasting.show_certificates();
+        let (admin, readiness) = lasting.admin().await?;
+        let addresses = Addresses {
+            https: edge.addresses().https.clone(),
+            redirect: edge.addresses().redirect.clone(),
+            admin: vec![admin.address()],
+        };
+        Ok(Self { lasting, edge, admin, audit_writer, readiness, addresses })
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub const fn addresses(&self) -> &Addresses {
+        &self.addresses
+    }
+
+    /// Sessions, for the demo and for tests.
+    #[must_use]
+    pub fn sessions(&self) -> &Sessions {
+        &self.lasting.base.sessions
+    }
+
+    /// Swaps in new configurations while the gateway runs.
+    #[must_use]
+    pub fn reloader(&self) -> Reloader {
+        Reloader::new(Arc::clone(&self.lasting))
+    }
+
+    /// Serves until `shutdown` begins, then drains within the configured time.
+    ///
+    /// # Errors
+    /// When a worker thread cannot be started.
+    pub async fn run(self, shutdown: Shutdown) -> Result<(), io::Error> {
+        let base = self.lasting.base.clone();
+        write_addresses(&self.lasting, &self.addresses);
+        let background = self.background(&shutdown);
+        let gateways = Arc::clone(&self.lasting);
+        let served = self.edge.run(
+            move |index| {
+                let world = Arc::clone(&gateways);
+                Arc::new(Gateway::new(world, &gateways.base.control, &gateways.base.metrics, index))
+            },
+            shutdown.clone(),
+        );
+        self.readiness.set(Condition::Listening, true);
+        let stopping = shutdown.clone();
+        let admin = base.control.spawn(self.admin.run(async move { stopping.begun().await }));
+        let outcome = served.await;
+        shutdown.begin();
+        for task in background {
+            // Each of them ends by itself once shutdown has begun; only a panic inside could be reported here.
+            let _ended = task.await;
+        }
+        let _ended = admin.await;
+        base.audit.close();
+        let writer = self.audit_writer;
+        let _joined = tokio::task::spawn_blocking(move || writer.join()).await;
+        outcome
+    }
+
+    fn background(&self, shutdown: &Shutdown) -> Vec<tokio::task::JoinHandle<()>> {
+        let base = &self.lasting.base;
+        let stop = shutdown.clone();
+        let sessions = base.sessions.clone().run_background(async move { stop.begun().await });
+        let (lasting, readiness, stop) = (Arc::clone(&self.lasting), self.readiness.clone(), shutdown.clone());
+        let watch = async move {
+            loop {
+                tokio::select! {
+                    () = stop.begun() => {
+                        readiness.set(Condition::NotDraining, false);
+                        return;
+                    }
+                    () = tokio::time::sleep(LOOK_EVERY) => lasting.look(&readiness).await,
+                }
+            }
+        };
+        let (lasting, stop) = (Arc::clone(&self.lasting), shutdown.clone());
+        let keys = async move {
+            tokio::select! {
+                () = stop.begun() => {}
+                () = world::keep_fresh(&lasting.world) => {}
+            }
+        };
+        vec![base.control.spawn(sessions), base.control.spawn(watch), base.control.spawn(keys)]
+    }
+}
+
+/// How often readiness is looked at.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+impl Lasting {
+    async fn admin(self: &Arc<Self>) -> Result<(AdminListener, Readiness), AppError> {
+        let (listen, token_file) = {
+            let config = self.config.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            let file = config.admin.token_file.clone();
+            (config.admin.listen, file.unwrap_or_else(|| config.state_dir.join("admin-token")))
+        };
+        let token = admin::token::load_or_create(&token_file)?;
+        let readiness = Readiness::new();
+        let reloader = Reloader::new(Arc::clone(self));
+        let services = Services {
+            sessions: self.base.sessions.clone(),
+            metrics: Arc::clone(&self.base.metrics),
+            audit: self.base.audit.clone(),
+            readiness: readiness.clone(),
+            reload: Arc::new(move || {
+                let reloader = reloader.clone();
+                Box::pin(async move { reloader.reload_from_file().await.map_err(|error| error.to_string()) })
+            }),
+            clock: Arc::clone(&self.base.clock),
+        };
+        let config = admin::Config { listen, token, hosts: Vec::new() };
+        Ok((AdminListener::bind(&config, services).await?, readiness))
+    }
+
+    async fn look(&self, readiness: &Readiness) {
+        let keys = self.world.current().sign_in.knows_provider_keys();
+        readiness.set(Condition::ProviderKeys, keys);
+        let store = self.base.store.read_async(crate::store::Table::Meta, b"format").await;
+        readiness.set(Condition::Store, store.is_ok());
+    }
+
+    fn show_certificates(&self) {
+        self.base.metrics.set_certificates(self.certificates.current().expiries());
+    }
+}
+
+fn audit_config(config: &Config) -> audit::Config {
+    let log = &config.decision_log;
+    audit::Config {
+        enabled: log.enabled,
+        allows: log.allows,
+        path: log.path.clone(),
+        queue: log.queue,
+        max_bytes: log.max_bytes,
+        ..audit::Config::default()
+    }
+}
+
+/// Makes the folder if need be. It holds keys, so only its owner may look into it.
+fn private_folder(path: &std::path::Path) -> Result<(), AppError> {
+    use std::os::unix::fs::DirBuilderExt;
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(path)
+        .map_err(|source| AppError::StateDir { path: path.to_owned(), source })
+}
+
+/// Tells scripts and the command line where to find this gateway. Written whole or not at all.
+fn write_addresses(lasting: &Lasting, addresses: &Addresses) {
+    let folder = lasting.config.lock().unwrap_or_else(std::sync::PoisonError::into_inner).state_dir.clone();
+    let (new, file) = (folder.join("addresses.json.new"), folder.join("addresses.json"));
+    let text = serde_json::to_vec(addresses).unwrap_or_default();
+    if let Err(error) = std::fs::write(&new, text).and_then(|()| std::fs::rename(&new, &file)) {
+        tracing::warn!(error = %error, file = %file.display(), "the addresses could not be written down");
+    }
+}

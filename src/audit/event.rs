@@ -1,0 +1,197 @@
+//! The closed list of events and what each one records.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use http::Method;
+
+use crate::cut::CutReason;
+use crate::facts::UserKey;
+use crate::policy;
+use crate::telemetry::RequestId;
+use crate::telemetry::metrics::SignInOutcome;
+
+/// One thing that happened. Each becomes one line; the field names are documented in [`super::line`].
+#[derive(Debug, Clone)]
+pub enum Event {
+    /// The gate decided a request.
+    Decision(Box<Decision>),
+    /// A sign-in ended, well or not.
+    SignIn(Box<SignIn>),
+    /// A person signed out.
+    SignOut {
+        /// The request that did it.
+        request: Option<RequestId>,
+        /// From where.
+        client: Option<IpAddr>,
+        /// Who.
+        who: Who,
+    },
+    /// A session ended, for whatever reason.
+    SessionEnded {
+        /// Whose.
+        user: UserKey,
+        /// Which.
+        session: SessionId,
+        /// Why.
+        reason: CutReason,
+        /// Who or what ended it: `admin`, `expiry`, `provider`, `person`.
+        by: EndedBy,
+    },
+    /// A stream was ended because its permit was taken back.
+    StreamCut(Box<StreamCut>),
+    /// A new configuration runs.
+    ConfigReloaded {
+        /// Its generation.
+        generation: u64,
+    },
+    /// A new configuration was refused; the one before still runs.
+    ConfigReloadFailed {
+        /// The generation that still runs.
+        generation: u64,
+        /// What was wrong.
+        problem: Box<str>,
+    },
+    /// Somebody used the admin interface to change something.
+    AdminAction(Box<AdminAction>),
+}
+
+/// Who or what ended a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EndedBy {
+    /// The person.
+    Person,
+    /// An administrator.
+    Admin,
+    /// Its lifetime.
+    Expiry,
+    /// The identity provider.
+    Provider,
+}
+
+impl EndedBy {
+    /// The word in the record.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Person => "person",
+            Self::Admin => "admin",
+            Self::Expiry => "expiry",
+            Self::Provider => "provider",
+        }
+    }
+}
+
+/// See [`Event::Decision`].
+#[derive(Debug, Clone)]
+pub struct Decision {
+    /// The request.
+    pub request: RequestId,
+    /// From where.
+    pub client: IpAddr,
+    /// Who, if anybody is signed in.
+    pub who: Option<Who>,
+    /// The app's name.
+    pub app: Arc<str>,
+    /// The host asked for.
+    pub host: Box<str>,
+    /// The method.
+    pub method: Method,
+    /// The canonical path, without the query.
+    pub path: Box<str>,
+    /// What was decided.
+    pub decision: policy::Decision,
+    /// Version of the policy that decided.
+    pub policy: u64,
+    /// How the caller proved who they are.
+    pub auth: AuthKind,
+}
+
+/// A person in a record.
+#[derive(Debug, Clone)]
+pub struct Who {
+    /// The identity.
+    pub user: UserKey,
+    /// Display name, for the reader.
+    pub name: Arc<str>,
+    /// The session.
+    pub session: Option<SessionId>,
+}
+
+/// The short name of a session, as in `portcullis session ls`: the first 64 bits of its key. Useless to use it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SessionId(pub u64);
+
+impl SessionId {
+    /// The short name of the session with this key.
+    #[must_use]
+    pub const fn of(key: &[u8; 32]) -> Self {
+        let [a, b, c, d, e, f, g, h, ..] = *key;
+        Self(u64::from_be_bytes([a, b, c, d, e, f, g, h]))
+    }
+}
+
+/// How the caller proved who they are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AuthKind {
+    /// Not at all.
+    None,
+    /// By the session cookie.
+    Cookie,
+}
+
+impl AuthKind {
+    /// The word in the record.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Cookie => "cookie",
+        }
+    }
+}
+
+/// See [`Event::SignIn`].
+#[derive(Debug, Clone)]
+pub struct SignIn {
+    /// The request that ended it.
+    pub request: RequestId,
+    /// From where.
+    pub client: IpAddr,
+    /// How it ended.
+    pub outcome: SignInOutcome,
+    /// Who, once known.
+    pub who: Option<Who>,
+    /// The provider's error code (`AADSTS50105`), if it gave one.
+    pub provider_code: Option<Box<str>>,
+    /// The provider's own name for the request (`correlation_id` or `trace_id`), to find it in its logs.
+    pub provider_request: Option<Box<str>>,
+}
+
+/// See [`Event::StreamCut`].
+#[derive(Debug, Clone)]
+pub struct StreamCut {
+    /// The request that opened the stream.
+    pub request: RequestId,
+    /// Whose stream.
+    pub who: Option<Who>,
+    /// To which app.
+    pub app: Arc<str>,
+    /// Why.
+    pub reason: CutReason,
+}
+
+/// See [`Event::AdminAction`].
+#[derive(Debug, Clone)]
+pub struct AdminAction {
+    /// From where.
+    pub client: IpAddr,
+    /// What was done, from the admin interface's closed list.
+    pub action: &'static str,
+    /// On what: a session's short name, a user's key.
+    pub target: Box<str>,
+    /// Whether it was done, from the admin interface's closed list.
+    pub outcome: &'static str,
+    /// How many things it changed.
+    pub count: u64,
+}

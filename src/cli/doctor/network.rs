@@ -1,0 +1,67 @@
+//! Checks of the network: names and the way to the provider and the apps.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use tokio::net::{TcpStream, lookup_host};
+use tokio::time::timeout;
+
+use crate::config::Config;
+
+use super::Finding;
+
+/// Longer than any healthy answer, short enough to wait for.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Whether every name resolves: ours for browsers, the provider's and the apps' for us.
+pub(super) async fn names(config: &Config) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let own = format!("redirect address {}", config.entra.redirect_uri);
+    let advice = "browsers must find this name at the gateway: add it to the DNS they use";
+    findings.push(resolves("redirect", &config.sign_in.host, &own, advice).await);
+    let mut hosts: BTreeMap<&str, (&str, &str)> = BTreeMap::new();
+    for app in &config.apps {
+        hosts.entry(&app.host).or_insert((&app.name, advice));
+    }
+    for app in &config.apps {
+        for endpoint in &app.upstream.endpoints {
+            let host = endpoint.rsplit_once(':').map_or(endpoint.as_str(), |(host, _)| host);
+            let advice = "the app cannot be reached by this name: correct upstream in the configuration, or the DNS of this machine";
+            hosts.entry(host).or_insert((&app.name, advice));
+        }
+    }
+    for (host, (app, advice)) in hosts {
+        findings.push(resolves("name", host, &format!("app \"{app}\""), advice).await);
+    }
+    findings
+}
+
+async fn resolves(check: &'static str, host: &str, what: &str, advice: &str) -> Finding {
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    if bare.parse::<IpAddr>().is_ok() {
+        return Finding::good(check, format!("{host} is an address ({what})"));
+    }
+    match timeout(PATIENCE, lookup_host((host, 0))).await {
+        Ok(Ok(mut addresses)) => match addresses.next() {
+            Some(address) => Finding::good(check, format!("{host} is {} ({what})", address.ip())),
+            None => Finding::bad(check, format!("{host} has no address ({what})"), advice),
+        },
+        Ok(Err(error)) => Finding::bad(check, format!("{host} does not resolve: {error} ({what})"), advice),
+        Err(_) => Finding::bad(check, format!("{host}: no answer from the DNS in 5s ({what})"), advice),
+    }
+}
+
+/// Whether the provider can be reached at all.
+pub(super) async fn provider(config: &Config) -> Vec<Finding> {
+    let authority = &config.entra.authority;
+    let host = authority.host_str().unwrap_or_default();
+    let port = authority.port_or_known_default().unwrap_or(443);
+    let advice = "allow this machine to resolve and reach the login host; everything about signing in depends on it";
+    let finding = match timeout(PATIENCE, TcpStream::connect((host.trim_matches(['[', ']']), port))).await {
+        Ok(Ok(_)) => Finding::good("provider", format!("{host}:{port} answers")),
+        Ok(Err(error)) => Finding::bad("provider", format!("{host}:{port}: {error}"), advice),
+        Err(_) => Finding::bad("provider", format!("{host}:{port}: no connection in 5s"), advice),
+    };
+    vec![finding]
+}

@@ -1,0 +1,87 @@
+//! The typed configuration: what the rest of the program is built from.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use ipnet::IpNet;
+
+use crate::document::Problem;
+use crate::{access, edge, entra, policy, session, sign_in};
+
+/// One generation of the configuration, whole and checked.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Listeners, TLS, limits.
+    pub edge: edge::Config,
+    /// Lifetimes of sessions.
+    pub session: session::Config,
+    /// The identity provider.
+    pub entra: entra::Config,
+    /// The sign-in host.
+    pub sign_in: sign_in::Config,
+    /// Apps; an app's index is its [`crate::facts::AppId`].
+    pub apps: Vec<access::AppConfig>,
+    /// Names of the identity headers.
+    pub identity_headers: access::IdentityHeaders,
+    /// Networks whose forwarding headers are believed; empty means nobody.
+    pub trusted_proxies: Vec<IpNet>,
+    /// `max-age` of `Strict-Transport-Security`, if it is sent.
+    pub hsts: Option<Duration>,
+    /// Access rules, in order.
+    pub rules: Vec<policy::Rule>,
+    /// Decision log.
+    pub decision_log: DecisionLogSettings,
+    /// Administration listener.
+    pub admin: AdminSettings,
+    /// Folder for sessions and keys.
+    pub state_dir: PathBuf,
+    /// The program's own log.
+    pub log: LogSettings,
+    /// What is allowed but unwise; to be logged.
+    pub warnings: Vec<Problem>,
+    /// Every file this generation was made from, to be watched.
+    pub files: Vec<PathBuf>,
+}
+
+/// One JSON line per decision.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DecisionLogSettings {
+    /// Whether it is written at all.
+    pub enabled: bool,
+    /// Whether allowed requests are written too.
+    pub allows: bool,
+    /// The file; `None` for standard output.
+    pub path: Option<PathBuf>,
+    /// Lines that wait to be written; more are dropped and counted.
+    pub queue: usize,
+    /// Size at which the file is set aside; `None` for never.
+    pub max_bytes: Option<u64>,
+}
+
+/// The administration listener.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AdminSettings {
+    /// Address and port.
+    pub listen: SocketAddr,
+    /// File with the bearer token; never `None` unless `listen` is on the loopback.
+    pub token_file: Option<PathBuf>,
+}
+
+/// The program's own log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogSettings {
+    /// Filter, such as `info`.
+    pub level: String,
+    /// How lines look.
+    pub format: LogFormat,
+}
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object per line.
+    Json,
+}

@@ -1,0 +1,28 @@
+(function () {
+  var key = "portcullis.post." + document.getElementById("resume").dataset.key;
+  var kept = null;
+  try {
+    kept = JSON.parse(sessionStorage.getItem(key));
+    sessionStorage.removeItem(key);
+  } catch (broken) {
+    kept = null;
+  }
+  var usable = kept && Array.isArray(kept.fields) && typeof kept.action === "string" && Date.now() < kept.until;
+  if (!usable || new URL(kept.action, location.href).origin !== location.origin) {
+    document.getElementById("waiting").hidden = true;
+    document.getElementById("lost").hidden = false;
+    return;
+  }
+  var form = document.createElement("form");
+  form.method = "post";
+  form.action = kept.action;
+  kept.fields.forEach(function (field) {
+    var input = document.createElement("input");
+    input.type = "hidden";
+    input.name = field[0];
+    input.value = field[1];
+    form.appendChild(input);
+  });
+  document.body.appendChild(form);
+  HTMLFormElement.prototype.submit.call(form);
+})();

@@ -1,0 +1,157 @@
+//! Ending sessions: at once in memory, then durably, then told to the other gateways.
+//!
+//! The order is deliberate. The index entry goes and the cut is raised first, so a session is refused from that
+//! instant even if the disk is slow or full. The call returns when the end is on disk; if it cannot be written, it
+//! says so, and the background task repeats it until it is.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use super::{CookieKey, SessionError, SessionKey, Sessions};
+use crate::cut::CutReason;
+use crate::facts::{TenantId, UserKey};
+use crate::peers::Announcement;
+use crate::store::{Batch, Table};
+
+impl Sessions {
+    /// Ends one session: its cut is raised at once, then it is removed durably. `false` if there was none.
+    ///
+    /// # Errors
+    /// When the store cannot write; the session is ended in this process all the same, and the removal is repeated.
+    pub async fn end(&self, key: &SessionKey, reason: CutReason) -> Result<bool, SessionError> {
+        self.inner.peers.announce(Announcement::SessionEnded { session: key.0, reason: reason.word() });
+        let ended = self.end_here(&[*key], reason).await?;
+        Ok(ended > 0)
+    }
+
+    /// Ends all sessions of a person; how many there were.
+    ///
+    /// # Errors
+    /// As [`Sessions::end`].
+    pub async fn end_user(&self, user: UserKey, reason: CutReason) -> Result<usize, SessionError> {
+        self.inner.peers.announce(Announcement::UserEnded { user, reason: reason.word() });
+        let keys = self.inner.index().of_user(&user);
+        self.end_here(&keys, reason).await
+    }
+
+    /// Ends sessions by the provider's session id (front-channel logout), in one tenant or any.
+    ///
+    /// # Errors
+    /// As [`Sessions::end`].
+    pub async fn end_sid(&self, tenant: Option<TenantId>, sid: &str, reason: CutReason) -> Result<usize, SessionError> {
+        let announcement = Announcement::SidEnded { tenant, sid: sid.to_owned(), reason: reason.word() };
+        self.inner.peers.announce(announcement);
+        let keys = self.inner.index().of_sid(tenant, sid);
+        self.end_here(&keys, reason).await
+    }
+
+    /// Does what another gateway announced.
+    pub(super) async fn obey(&self, announcement: Announcement) -> Result<usize, SessionError> {
+        let (keys, word) = match announcement {
+            Announcement::SessionEnded { session, reason } => (vec![SessionKey(session)], reason),
+            Announcement::UserEnded { user, reason } => (self.inner.index().of_user(&user), reason),
+            Announcement::SidEnded { tenant, sid, reason } => (self.inner.index().of_sid(tenant, &sid), reason),
+        };
+        // A word of a newer version still ends the session.
+        let reason = CutReason::ALL.into_iter().find(|reason| reason.word() == word).unwrap_or(CutReason::Revoked);
+        self.end_here(&keys, reason).await
+    }
+
+    pub(super) async fn end_here(&self, keys: &[SessionKey], reason: CutReason) -> Result<usize, SessionError> {
+        let ended = keys.iter().filter(|key| self.take(key, reason)).count();
+        self.settle(Some(keys)).await?;
+        Ok(ended)
+    }
+
+    /// Removes durably what has ended: the given sessions and earlier failures, or everything that is open.
+    pub(super) async fn settle(&self, keys: Option<&[SessionKey]>) -> Result<(), SessionError> {
+        loop {
+            let (batch, taken) = self.inner.unfinished.batch(keys);
+            if taken.is_empty() {
+                return Ok(());
+            }
+            let written = self.inner.store.write(batch).await;
+            self.inner.unfinished.done(&taken, written.is_ok());
+            written?;
+        }
+    }
+
+    /// Ends the session in memory. From here on nobody finds it, and everybody who holds it is told.
+    fn take(&self, key: &SessionKey, reason: CutReason) -> bool {
+        let (live, cookies) = {
+            let mut index = self.inner.index();
+            let Some(entry) = index.remove(key) else {
+                return false;
+            };
+            let cookies: Vec<CookieKey> = entry.cookies.iter().map(|(cookie, _)| *cookie).collect();
+            // Noted before the lock goes, so that a caller who finds no session also finds what is left to do.
+            self.inner.unfinished.add(*key, cookies.clone());
+            (entry.live.upgrade(), cookies)
+        };
+        if let Some(session) = live {
+            session.cut.raise(reason);
+        }
+        cookies.iter().for_each(|cookie| self.inner.cache.invalidate(cookie));
+        true
+    }
+}
+
+/// Sessions that have ended in memory but perhaps not on disk. Also holds what a caller left who stopped waiting.
+#[derive(Default)]
+pub(super) struct Unfinished {
+    sessions: Mutex<HashMap<SessionKey, Leftover>>,
+}
+
+struct Leftover {
+    cookies: Vec<CookieKey>,
+    failed: bool,
+}
+
+impl Unfinished {
+    pub(super) fn of(over: HashMap<SessionKey, Vec<CookieKey>>) -> Self {
+        let leftovers = over.into_iter().map(|(key, cookies)| (key, Leftover { cookies, failed: false }));
+        Self { sessions: Mutex::new(leftovers.collect()) }
+    }
+
+    fn add(&self, key: SessionKey, cookies: Vec<CookieKey>) {
+        self.lock().insert(key, Leftover { cookies, failed: false });
+    }
+
+    fn batch(&self, keys: Option<&[SessionKey]>) -> (Batch, Vec<SessionKey>) {
+        let sessions = self.lock();
+        let (mut batch, mut taken) = (Batch::new(), Vec::new());
+        let mut take = |key: &SessionKey, leftover: &Leftover| {
+            batch.delete(Table::Sessions, &key.0);
+            batch.delete(Table::LastUse, &key.0);
+            leftover.cookies.iter().for_each(|cookie| batch.delete(Table::HostBindings, &cookie.0));
+            taken.push(*key);
+        };
+        match keys {
+            None => sessions.iter().take(PER_BATCH).for_each(|(key, leftover)| take(key, leftover)),
+            Some(keys) => {
+                // An earlier failure may be the very session the caller asks about; it no longer shows in the index.
+                let failed = sessions.iter().filter(|(_, leftover)| leftover.failed);
+                let own = keys.iter().filter_map(|key| sessions.get_key_value(key));
+                own.chain(failed).take(PER_BATCH).for_each(|(key, leftover)| take(key, leftover));
+            }
+        }
+        (batch, taken)
+    }
+
+    fn done(&self, keys: &[SessionKey], written: bool) {
+        let mut sessions = self.lock();
+        for key in keys {
+            if written {
+                sessions.remove(key);
+            } else if let Some(leftover) = sessions.get_mut(key) {
+                leftover.failed = true;
+            }
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<SessionKey, Leftover>> {
+        self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+const PER_BATCH: usize = 1000;

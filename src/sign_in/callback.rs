@@ -1,0 +1,125 @@
+//! The provider's answer: a code becomes a session, exactly once, in the browser that asked.
+
+use std::sync::Arc;
+
+use http::header::CONTENT_TYPE;
+use http::{HeaderValue, Method, Response};
+
+use super::cookie::{self, SameSite};
+use super::seal::{self, ATTEMPT_LIFETIME, Attempt};
+use super::{SignIn, SignInError, Visit, browser, enter, single};
+use crate::audit::Event;
+use crate::edge::Body;
+use crate::entra::{AuthorizeError, EntraError, SignedIn};
+use crate::session::{NewSession, Session};
+use crate::telemetry::Secret;
+use crate::cut::CutReason;
+
+/// What the provider sent back.
+struct Answer {
+    state: Option<String>,
+    code: Option<Secret<String>>,
+    issuer: Option<String>,
+    error: Option<EntraError>,
+}
+
+/// `GET` (response mode `query`) or `POST` (`form_post`) on the registered redirect address.
+pub(super) async fn callback(sign_in: &SignIn, visit: &Visit) -> Result<Response<Body>, SignInError> {
+    let answer = read(visit)?;
+    let signed_in_already = sign_in.session_of(visit).await?;
+    let Some(attempt) = attempt(sign_in, visit, answer.state.as_deref()) else {
+        // A stale tab or the back button: whoever is signed in stays so and goes on.
+        return match signed_in_already {
+            Some(session) => enter::send(sign_in, &session, None),
+            None => Err(SignInError::StaleAttempt),
+        };
+    };
+    // A parallel tab was faster: its session is newer than this attempt and wins; the code stays unused.
+    if let Some(session) = &signed_in_already
+        && session.created() >= attempt.made
+        && answer.error.is_none()
+    {
+        return enter::send(sign_in, session, attempt.back);
+    }
+    if let Some(error) = answer.error {
+        return Err(SignInError::Provider(error));
+    }
+    if let Some(issuer) = &answer.issuer
+        && sign_in.parts.provider.expects_issuer(issuer).is_none()
+    {
+        // RFC 9207: an answer that names another issuer belongs to another sign-in.
+        return Err(SignInError::StaleAttempt);
+    }
+    let code = answer.code.ok_or(SignInError::Malformed)?;
+    if !sign_in.parts.peers.claim(attempt.id.as_bytes(), ATTEMPT_LIFETIME).await {
+        // The same answer a second time (back button, double click): the code must not be sent again.
+        return Err(SignInError::UsedAttempt);
+    }
+    let signed_in = sign_in.parts.provider.redeem(&code, &attempt.verifier, &attempt.nonce).await?;
+    begin(sign_in, visit, signed_in, signed_in_already, attempt).await
+}
+
+async fn begin(
+    sign_in: &SignIn,
+    visit: &Visit,
+    signed_in: SignedIn,
+    previous: Option<Arc<Session>>,
+    attempt: Attempt,
+) -> Result<Response<Body>, SignInError> {
+    let parts = &sign_in.parts;
+    let subject = signed_in.subject.clone();
+    let new = NewSession {
+        subject: signed_in.subject,
+        sid: signed_in.sid,
+        login_hint: signed_in.login_hint,
+        authenticated: signed_in.auth_time.unwrap_or_else(|| sign_in.now()),
+        refresh_token: signed_in.refresh_token,
+    };
+    let (session, cookie_value) = parts.sessions.create(new, &parts.config.host).await?;
+    if let Some(previous) = previous {
+        // A new sign-in in the same browser replaces what was there, whoever it was.
+        parts.sessions.end(&previous.key, CutReason::SignedOut).await?;
+    }
+    sign_in.signed_in(visit, &subject, &session);
+    let cookie = cookie::set(cookie::SESSION, cookie_value.expose(), SameSite::Lax).ok_or(SignInError::Internal)?;
+    let mut response = enter::send(sign_in, &session, attempt.back)?;
+    response.headers_mut().append(http::header::SET_COOKIE, cookie);
+    Ok(response)
+}
+
+/// The attempt inside `state`, if it was made by this gateway for this browser and is not too old.
+fn attempt(sign_in: &SignIn, visit: &Visit, state: Option<&str>) -> Option<Attempt> {
+    let now = sign_in.now();
+    let browser = browser::known(&sign_in.parts.keyring, &visit.headers, &visit.host, now)?;
+    seal::open(&sign_in.parts.keyring, browser.id.as_bytes(), state?, now)
+}
+
+fn read(visit: &Visit) -> Result<Answer, SignInError> {
+    let form: &[u8] = match visit.method {
+        Method::GET => visit.query.as_bytes(),
+        Method::POST if is_form(visit.headers.get(CONTENT_TYPE)) => &visit.body,
+        Method::POST => return Err(SignInError::Malformed),
+        _ => return Err(SignInError::WrongMethod),
+    };
+    let error = match single(form, "error")? {
+        Some(error) => {
+            let description = single(form, "error_description")?;
+            let subcode = single(form, "error_subcode")?;
+            let answer =
+                AuthorizeError { error: &error, description: description.as_deref(), subcode: subcode.as_deref() };
+            Some(answer.classify())
+        }
+        None => None,
+    };
+    Ok(Answer {
+        state: single(form, "state")?,
+        code: single(form, "code")?.map(Secret::new),
+        issuer: single(form, "iss")?,
+        error,
+    })
+}
+
+fn is_form(kind: Option<&HeaderValue>) -> bool {
+    kind.and_then(|value| value.to_str().ok())
+        .is_some_and(|kind| kind.split(';').next().unwrap_or_default().trim() == "application/x-www-form-urlencoded")
+}

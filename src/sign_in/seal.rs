@@ -1,0 +1,187 @@
+//! What travels through browsers: sealed, purpose-bound, and meaningless to anybody else.
+//!
+//! Nothing is remembered on the server for somebody who has not signed in; the state of an attempt is inside the
+//! sealed value, so unauthenticated requests allocate nothing that outlives them.
+
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::facts::UnixTime;
+use crate::store::Keyring;
+
+/// Longest sealed text that is even looked at.
+const MAX_SEALED: usize = 8 * 1024;
+
+/// From leaving an app to coming back: how long a person may take on the provider's pages.
+pub const ATTEMPT_LIFETIME: Duration = Duration::from_secs(3600);
+
+/// From the sign-in host to the app: one redirect.
+pub const CODE_LIFETIME: Duration = Duration::from_secs(60);
+
+/// A value that can be sealed for one purpose.
+pub trait Sealed: Serialize + DeserializeOwned {
+    /// Separates its key from every other purpose's.
+    const PURPOSE: &'static str;
+    /// How long it may be opened.
+    const LIFETIME: Duration;
+    /// When it was made.
+    fn made(&self) -> UnixTime;
+}
+
+/// Where a person wanted to go before signing in. Made by the app host, opened by the sign-in host.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Return {
+    /// The app's host, without port.
+    #[serde(rename = "h")]
+    pub host: String,
+    /// Path and query on it.
+    #[serde(rename = "p")]
+    pub path: String,
+    /// Hash of the app host's browser cookie: only that browser may come back.
+    #[serde(rename = "b")]
+    pub browser: String,
+    /// A form was held back in the browser under this name and is to be sent again.
+    #[serde(rename = "f", default, skip_serializing_if = "Option::is_none")]
+    pub form: Option<String>,
+    /// When.
+    #[serde(rename = "t")]
+    pub made: UnixTime,
+}
+
+impl Sealed for Return {
+    const PURPOSE: &'static str = "sign-in return";
+    const LIFETIME: Duration = ATTEMPT_LIFETIME;
+
+    fn made(&self) -> UnixTime {
+        self.made
+    }
+}
+
+/// One attempt to sign in, on its way through the provider as `state`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Attempt {
+    /// Names the attempt, for single use.
+    #[serde(rename = "i")]
+    pub id: String,
+    /// Expected in the ID token.
+    #[serde(rename = "n")]
+    pub nonce: String,
+    /// PKCE code verifier (RFC 7636).
+    #[serde(rename = "v")]
+    pub verifier: String,
+    /// Where to go afterwards; `None` for the portal.
+    #[serde(rename = "r", default, skip_serializing_if = "Option::is_none")]
+    pub back: Option<Return>,
+    /// When.
+    #[serde(rename = "t")]
+    pub made: UnixTime,
+}
+
+impl Sealed for Attempt {
+    const PURPOSE: &'static str = "sign-in attempt";
+    const LIFETIME: Duration = ATTEMPT_LIFETIME;
+
+    fn made(&self) -> UnixTime {
+        self.made
+    }
+}
+
+/// The one-time code that carries a session from the sign-in host to an app host.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Code {
+    /// Names the code, for single use.
+    #[serde(rename = "i")]
+    pub id: String,
+    /// The session's key, hex.
+    #[serde(rename = "s")]
+    pub session: String,
+    /// Where to go on the app host.
+    #[serde(rename = "r")]
+    pub back: Return,
+    /// When.
+    #[serde(rename = "t")]
+    pub made: UnixTime,
+}
+
+impl Sealed for Code {
+    const PURPOSE: &'static str = "sign-in code";
+    const LIFETIME: Duration = CODE_LIFETIME;
+
+    fn made(&self) -> UnixTime {
+        self.made
+    }
+}
+
+/// What the browser cookie holds: an id to bind attempts to, and how often this browser came back without success.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Browser {
+    /// Random, 128 bit.
+    #[serde(rename = "i")]
+    pub id: String,
+    /// How often in a row the browser entered; reset after a quiet minute.
+    #[serde(rename = "n", default)]
+    pub entries: u32,
+    /// When it last entered.
+    #[serde(rename = "e", default = "never")]
+    pub entered: UnixTime,
+    /// When the cookie was first made.
+    #[serde(rename = "t")]
+    pub made: UnixTime,
+}
+
+impl Sealed for Browser {
+    const PURPOSE: &'static str = "browser cookie";
+    /// A browser that stays open for weeks keeps its cookie; a new one costs nothing.
+    const LIFETIME: Duration = Duration::from_secs(30 * 86_400);
+
+    fn made(&self) -> UnixTime {
+        self.made
+    }
+}
+
+const fn never() -> UnixTime {
+    UnixTime(0)
+}
+
+/// Seals a value for its purpose, bound to `context` (for example the browser it belongs to).
+#[must_use]
+pub fn seal<T: Sealed>(keyring: &Keyring, context: &[u8], value: &T) -> Option<String> {
+    let plain = serde_json::to_vec(value).ok()?;
+    Some(URL_SAFE_NO_PAD.encode(keyring.seal(T::PURPOSE, context, &plain)))
+}
+
+/// Opens a sealed value; `None` for anything that was not sealed for this purpose and context or is past its time.
+///
+/// One answer for every fault: which check failed is nobody's business.
+#[must_use]
+pub fn open<T: Sealed>(keyring: &Keyring, context: &[u8], text: &str, now: UnixTime) -> Option<T> {
+    if text.len() > MAX_SEALED {
+        return None;
+    }
+    let sealed = URL_SAFE_NO_PAD.decode(text).ok()?;
+    let plain = keyring.open_sealed(T::PURPOSE, context, &sealed)?;
+    let value: T = serde_json::from_slice(&plain).ok()?;
+    // A value from the future was sealed under a clock that has since been set back; it is not believed longer for that.
+    let age = now.since(value.made());
+    let ahead = value.made().since(now);
+    (age <= T::LIFETIME && ahead <= Duration::from_secs(300)).then_some(value)
+}
+
+/// A fresh random text of `N` bytes, base64url. `None` only if the system's randomness fails.
+#[must_use]
+pub fn random<const N: usize>() -> Option<String> {
+    let mut bytes = [0u8; N];
+    aws_lc_rs::rand::fill(&mut bytes).ok()?;
+    Some(URL_SAFE_NO_PAD.encode(bytes))
+}
+
+/// A short, one-way name of a browser id, safe to put into a [`Return`].
+#[must_use]
+pub fn fingerprint(browser_id: &str) -> String {
+    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, browser_id.as_bytes());
+    URL_SAFE_NO_PAD.encode(digest.as_ref().get(..16).unwrap_or_default())
+}
