@@ -1,6 +1,6 @@
 //! Private Access: permit + app + request -> the app's response.
 
-//mod assertion;
+mod assertion;
 mod body;
 mod config;
 mod exchange;
@@ -8,10 +8,12 @@ mod forward;
 mod headers;
 mod path;
 mod routes;
+#[cfg(test)]
+mod testing;
 mod upstream;
 //mod websocket;
 
-//pub use assertion::{AssertionError, Assertions, CachedAssertion, SecretStore};
+pub use assertion::{Asserted, AssertionError, Assertions, CachedAssertion, SecretStore, StoreFailure};
 pub use config::{AppConfig, Balance, HealthCheck, IdentityHeaders, Protocol, Scheme, UpstreamConfig, UpstreamTls};
 pub use forward::{ForwardContext, forward};
 pub use headers::{ClientHeaders, HeaderFault, HeaderRules, client_address};

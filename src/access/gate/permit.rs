@@ -44,4 +44,13 @@ impl Permit {
     pub const fn cut(&self) -> &Cut {
         &self.cut
     }
+
+    /// A yes for nobody in particular, for unit tests of what comes after the gate.
+    #[cfg(test)]
+    pub(in crate::access) fn for_tests(cut: Cut) -> Self {
+        use crate::policy::{Reason, Step, Verdict};
+        let decision =
+            Decision { verdict: Verdict::Allow, reason: Reason::RuleAllowsAnyone, step: Step::AccessRules, rule: None };
+        Self::new(decision, None, cut)
+    }
 }

@@ -44,10 +44,10 @@ pub async fn forward(
 ) -> Result<Response<Body>, AccessError> {
     let (mut request, public_host, te_trailers) = prepare(&permit, app, request, ctx)?;
     let length = request.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
-    if let (Some(cap), Some(length)) = (app.config.max_body, length.or(request.body().size_hint().exact())) {
-        if length > cap {
-            return Err(AccessError::BodyTooLarge);
-        }
+    if let (Some(cap), Some(length)) = (app.config.max_body, length)
+        && length > cap
+    {
+        return Err(AccessError::BodyTooLarge);
     }
     request.extensions_mut().clear();
     let request = request.map(|body| Outgoing::new(body, app.config.max_body));

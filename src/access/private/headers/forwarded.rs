@@ -26,7 +26,11 @@ impl ClientHeaders {
     }
 
     /// The `X-Forwarded-For` sent upstream, made from the request as it came in, before stripping.
-    pub(in crate::access::private) fn forwarded_for(&self, headers: &HeaderMap, trusted: &[IpNet]) -> Result<HeaderValue, HeaderFault> {
+    pub(in crate::access::private) fn forwarded_for(
+        &self,
+        headers: &HeaderMap,
+        trusted: &[IpNet],
+    ) -> Result<HeaderValue, HeaderFault> {
         if !self.believed || !headers.contains_key(X_FORWARDED_FOR) {
             return Ok(self.address.clone());
         }

@@ -136,7 +136,12 @@ async fn connect(endpoint: &Endpoint, names: &Names) -> Result<TcpStream, io::Er
 /// Resolved endpoint names, kept for a short while. Holds at most one entry per configured endpoint name.
 #[derive(Default)]
 pub(in crate::access::private) struct Names {
-    known: Mutex<HashMap<Box<str>, (Instant, Vec<IpAddr>)>>,
+    known: Mutex<HashMap<Box<str>, Resolved>>,
+}
+
+struct Resolved {
+    at: Instant,
+    addresses: Vec<IpAddr>,
 }
 
 impl Names {
@@ -159,13 +164,13 @@ impl Names {
         if known.len() >= MOST_NAMES {
             known.clear();
         }
-        known.insert(endpoint.host.clone(), (Instant::now(), found.clone()));
+        known.insert(endpoint.host.clone(), Resolved { at: Instant::now(), addresses: found.clone() });
         Ok(found.into_iter().map(with_port).collect())
     }
 
     fn fresh(&self, host: &str) -> Option<Vec<IpAddr>> {
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        known.get(host).filter(|(since, _)| since.elapsed() < NAME_LIFETIME).map(|(_, addresses)| addresses.clone())
+        known.get(host).filter(|name| name.at.elapsed() < NAME_LIFETIME).map(|name| name.addresses.clone())
     }
 }
 

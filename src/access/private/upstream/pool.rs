@@ -358,11 +358,11 @@ impl Waiting {
 
 impl Drop for Waiting {
     fn drop(&mut self) {
-        if let Some(mut lease) = self.lease.take() {
-            if let Some(turn) = self.late_turn() {
-                let upstream = lease.upstream();
-                lease.hold = upstream.map_or(Hold::Nothing, |upstream| turn.into_hold(&upstream));
-            }
+        if let Some(mut lease) = self.lease.take()
+            && let Some(turn) = self.late_turn()
+        {
+            let upstream = lease.upstream();
+            lease.hold = upstream.map_or(Hold::Nothing, |upstream| turn.into_hold(&upstream));
         }
     }
 }
