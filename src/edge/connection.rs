@@ -15,13 +15,12 @@ use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
-use tokio::io::{AsyncBufRead, AsyncWrite};
 
+use super::Handler;
 use super::body::{Body, BodyError};
 use super::config::Limits;
-use super::guard::{Guard, HeadRules, Refusal, Targets};
+use super::guard::{ClientIo, Guard, HeadRules, Refusal, RefusalCounts, Targets};
 use super::watch::{Head, InFlight, Order, Seat, Switch, Watch, Watched};
-use super::Handler;
 use crate::facts::{ClientConn, HttpVersion};
 use crate::telemetry::WorkerMetrics;
 
@@ -68,19 +67,22 @@ impl Protocols {
         handler: Arc<H>,
         metrics: Arc<WorkerMetrics>,
     ) where
-        IO: AsyncBufRead + AsyncWrite + Unpin + Send + 'static,
+        IO: ClientIo,
         H: Handler,
     {
         let watch = Arc::clone(seat.watch());
         let version = client.http;
         let connection = Arc::new(handler.open(client));
-        let call = Call { handler, connection, watch: Arc::clone(&watch), metrics };
+        let call = Call { handler, connection, watch: Arc::clone(&watch), metrics, refusals: seat.refusals() };
         match version {
             HttpVersion::Http1 => {
                 let service = service_fn(move |request| call.clone().http1(request));
                 let connection = self.http1.serve_connection(Guard::http1(io, seat, self.rules), service);
                 let mut connection = pin!(connection.with_upgrades());
                 drive(&watch, connection.as_mut(), http1::UpgradeableConnection::graceful_shutdown).await;
+                if watch.switch() != Switch::Accepted {
+                    watch.set_switch(Switch::Closed);
+                }
             }
             HttpVersion::Http2 => {
                 let service = service_fn(move |request| call.clone().http2(request));
@@ -117,6 +119,7 @@ struct Call<H: Handler> {
     connection: Arc<H::Connection>,
     watch: Arc<Watch>,
     metrics: Arc<WorkerMetrics>,
+    refusals: Arc<RefusalCounts>,
 }
 
 impl<H: Handler> Clone for Call<H> {
@@ -126,6 +129,7 @@ impl<H: Handler> Clone for Call<H> {
             connection: Arc::clone(&self.connection),
             watch: Arc::clone(&self.watch),
             metrics: Arc::clone(&self.metrics),
+            refusals: Arc::clone(&self.refusals),
         }
     }
 }
@@ -139,7 +143,10 @@ impl<H: Handler> Call<H> {
         let refusal = match self.watch.take_head() {
             Head::Earlier => None,
             Head::Last => self.watch.refusal(),
-            Head::Unknown => Some(Refusal::Disagreement),
+            Head::Unknown => {
+                self.refusals.up(Refusal::Disagreement);
+                Some(Refusal::Disagreement)
+            }
         };
         let running = self.watch.begin_request();
         async move {
@@ -165,6 +172,8 @@ impl<H: Handler> Call<H> {
         let accepts = status == StatusCode::SWITCHING_PROTOCOLS || (connects && status.is_success());
         if accepts && self.watch.early_bytes() {
             // They were sent before the other side had agreed, so they are not its protocol's.
+            self.watch.refuse(Refusal::EarlyBytes);
+            self.refusals.up(Refusal::EarlyBytes);
             *response = answer(Refusal::EarlyBytes);
             return;
         }
@@ -182,6 +191,7 @@ impl<H: Handler> Call<H> {
         async move {
             // Neither kind of CONNECT is offered here, and the library would open a tunnel on any 2xx.
             let response = if *request.method() == Method::CONNECT {
+                self.refusals.up(Refusal::Connect);
                 let mut response = answer(Refusal::Connect);
                 response.headers_mut().remove(CONNECTION);
                 response

@@ -10,27 +10,32 @@ mod refusal;
 
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use hyper::rt::ReadBufCursor;
 use tokio::io::{AsyncBufRead, AsyncWrite};
 
-pub(super) use http1::{HeadRules, Targets};
 use http1::{BodyLength, Chunked, HeadReader};
+pub(super) use http1::{HeadRules, Targets};
 use http2::Http2;
 pub use refusal::{Refusal, RefusalCounts};
 
-use super::watch::{Order, Phase, Seat, Switch, Watch};
+use super::watch::{LINGER, Order, Phase, Seat, Switch, Watch};
+
+/// What a client's bytes come through: TLS, or a buffered plain socket.
+pub(super) trait ClientIo: AsyncBufRead + AsyncWrite + Unpin + Send + 'static {}
+
+impl<T: AsyncBufRead + AsyncWrite + Unpin + Send + 'static> ClientIo for T {}
 
 /// A client connection as the HTTP library sees it.
-pub(super) struct Guard<IO> {
-    io: IO,
-    seat: Seat,
+pub(super) struct Guard<IO: ClientIo> {
+    /// Taken out only while being dropped.
+    wire: Option<Wire<IO>>,
+    watch: Arc<Watch>,
     protocol: Protocol,
     /// Bytes at the front of the input that are checked and not handed on yet.
     clear: usize,
-    /// Bytes thrown away while waiting for the client's close.
-    discarded: usize,
 }
 
 enum Protocol {
@@ -50,7 +55,7 @@ enum Verdict {
     Fail(Refusal),
 }
 
-impl<IO: AsyncBufRead + AsyncWrite + Unpin> Guard<IO> {
+impl<IO: ClientIo> Guard<IO> {
     pub(super) fn http1(io: IO, seat: Seat, rules: HeadRules) -> Self {
         Self::new(io, seat, Protocol::Http1(Box::new(Http1::new(rules))))
     }
@@ -60,19 +65,29 @@ impl<IO: AsyncBufRead + AsyncWrite + Unpin> Guard<IO> {
     }
 
     fn new(io: IO, seat: Seat, protocol: Protocol) -> Self {
-        seat.watch().enter(Phase::Idle);
-        Self { io, seat, protocol, clear: 0, discarded: 0 }
+        let watch = Arc::clone(seat.watch());
+        watch.enter(Phase::Idle);
+        let wire = Wire { io, seat, shut: false, discarded: 0 };
+        Self { wire: Some(wire), watch, protocol, clear: 0 }
     }
 
     fn is_tunnel(&self) -> bool {
         matches!(&self.protocol, Protocol::Http1(http1) if matches!(http1.stage, Stage::Tunnel))
     }
 
-    /// A tunnel is polled by whoever runs it, so the sweep's orders have to reach it here.
+    /// A tunnel is polled by whoever runs it, so the sweep's orders have to reach it here. And the library hands the
+    /// connection to whoever waits for an upgrade even when it was declined: nothing may be done with it then.
     fn obey(&self, cx: &Context<'_>) -> io::Result<()> {
-        let watch = self.seat.watch();
-        watch.listen(cx.waker());
-        if watch.order() == Order::Cut { Err(io::ErrorKind::TimedOut.into()) } else { Ok(()) }
+        if self.watch.switch() == Switch::Closed {
+            return Err(io::ErrorKind::NotConnected.into());
+        }
+        if self.is_tunnel() {
+            self.watch.listen(cx.waker());
+            if self.watch.order() == Order::Cut {
+                return Err(io::ErrorKind::TimedOut.into());
+            }
+        }
+        Ok(())
     }
 
     /// Whether closing now could destroy our answer: the kernel resets a connection closed with unread input.
@@ -83,36 +98,39 @@ impl<IO: AsyncBufRead + AsyncWrite + Unpin> Guard<IO> {
         }
     }
 
-    /// Throws input away until the client closes, within bounds.
-    fn poll_discard(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        while self.discarded < DISCARD_MAX {
-            let length = match ready!(Pin::new(&mut self.io).poll_fill_buf(cx)) {
-                Ok(chunk) if !chunk.is_empty() => chunk.len(),
-                _ => break,
-            };
-            Pin::new(&mut self.io).consume(length);
-            self.discarded = self.discarded.saturating_add(length);
+    /// The part of a write that comes before the wire.
+    fn writer(&mut self, cx: &Context<'_>) -> io::Result<&mut IO> {
+        self.obey(cx)?;
+        Ok(&mut self.wire.as_mut().ok_or(io::ErrorKind::NotConnected)?.io)
+    }
+
+    /// The part of a write that comes after it.
+    fn wrote(&mut self, result: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        self.watch.written(result.is_ready());
+        if let (Protocol::Http2(http2), Poll::Ready(Ok(length))) = (&mut self.protocol, &result) {
+            http2.sent(*length);
         }
-        Poll::Ready(())
+        result
     }
 }
 
-impl<IO: AsyncBufRead + AsyncWrite + Unpin> hyper::rt::Read for Guard<IO> {
+impl<IO: ClientIo> hyper::rt::Read for Guard<IO> {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, mut buf: ReadBufCursor<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        if this.is_tunnel() {
-            this.obey(cx)?;
-        }
+        this.obey(cx)?;
+        let tunnel = this.is_tunnel();
+        let Some(Wire { io, seat, .. }) = &mut this.wire else { return Poll::Ready(Ok(())) };
         loop {
             if this.clear == 0
                 && let Protocol::Http1(http1) = &mut this.protocol
-                && let Some(done) = http1.before_input(&this.seat, &mut buf)
+                && let Some(done) = http1.before_input(seat, &mut buf)
             {
                 return done;
             }
-            let Poll::Ready(chunk) = Pin::new(&mut this.io).poll_fill_buf(cx) else {
-                this.seat.watch().wait();
-                if this.is_tunnel() {
+            let Poll::Ready(chunk) = Pin::new(&mut *io).poll_fill_buf(cx) else {
+                this.watch.wait();
+                if !tunnel {
+                    // It may have become one just now; then its waker is not known yet.
                     this.obey(cx)?;
                 }
                 return Poll::Pending;
@@ -123,62 +141,57 @@ impl<IO: AsyncBufRead + AsyncWrite + Unpin> hyper::rt::Read for Guard<IO> {
             }
             if this.clear == 0 {
                 let verdict = match &mut this.protocol {
-                    Protocol::Http1(http1) => http1.judge(chunk, &this.seat),
-                    Protocol::Http2(http2) => http2.judge(chunk, this.seat.watch()),
+                    Protocol::Http1(http1) => http1.judge(chunk, seat),
+                    Protocol::Http2(http2) => http2.judge(chunk, &this.watch),
                 };
                 match verdict {
                     Verdict::Clear(length) => this.clear = length,
                     Verdict::Taken(length) => {
-                        Pin::new(&mut this.io).consume(length);
+                        Pin::new(&mut *io).consume(length);
                         continue;
                     }
                     Verdict::Hold => return Poll::Pending,
                     Verdict::Fail(refusal) => {
-                        this.seat.refuse(refusal);
+                        seat.refuse(refusal);
                         return Poll::Ready(Err(failure(refusal)));
                     }
                 }
             }
             let length = this.clear.min(chunk.len()).min(buf.remaining());
             buf.put_slice(chunk.get(..length).unwrap_or_default());
-            Pin::new(&mut this.io).consume(length);
+            Pin::new(io).consume(length);
             this.clear -= length;
             return Poll::Ready(Ok(()));
         }
     }
 }
 
-impl<IO: AsyncBufRead + AsyncWrite + Unpin> hyper::rt::Write for Guard<IO> {
+impl<IO: ClientIo> hyper::rt::Write for Guard<IO> {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
-        if this.is_tunnel() {
-            this.obey(cx)?;
-        }
-        let result = Pin::new(&mut this.io).poll_write(cx, buf);
-        this.wrote(&result);
-        result
+        let result = Pin::new(this.writer(cx)?).poll_write(cx, buf);
+        this.wrote(result)
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        let result = Pin::new(&mut this.io).poll_flush(cx);
-        this.seat.watch().written(result.is_ready());
+        let result = Pin::new(this.writer(cx)?).poll_flush(cx);
+        this.watch.written(result.is_ready());
         result
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        ready!(Pin::new(&mut this.io).poll_shutdown(cx))?;
-        if this.has_unread() {
-            this.seat.watch().enter(Phase::Linger);
-            this.seat.watch().wait();
-            ready!(this.poll_discard(cx));
+        this.obey(cx)?;
+        let linger = this.has_unread();
+        match &mut this.wire {
+            Some(wire) => wire.poll_close(linger, cx),
+            None => Poll::Ready(Ok(())),
         }
-        Poll::Ready(Ok(()))
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.io.is_write_vectored()
+        self.wire.as_ref().is_some_and(|wire| wire.io.is_write_vectored())
     }
 
     fn poll_write_vectored(
@@ -187,21 +200,56 @@ impl<IO: AsyncBufRead + AsyncWrite + Unpin> hyper::rt::Write for Guard<IO> {
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
-        if this.is_tunnel() {
-            this.obey(cx)?;
-        }
-        let result = Pin::new(&mut this.io).poll_write_vectored(cx, bufs);
-        this.wrote(&result);
-        result
+        let result = Pin::new(this.writer(cx)?).poll_write_vectored(cx, bufs);
+        this.wrote(result)
     }
 }
 
-impl<IO> Guard<IO> {
-    fn wrote(&mut self, result: &Poll<io::Result<usize>>) {
-        self.seat.watch().written(result.is_ready());
-        if let (Protocol::Http2(http2), Poll::Ready(Ok(length))) = (&mut self.protocol, result) {
-            http2.sent(*length);
+impl<IO: ClientIo> Drop for Guard<IO> {
+    /// The library drops a connection without closing it when somebody had asked for an upgrade on it, however that
+    /// was answered. The close is made up for, or the answer could be lost.
+    fn drop(&mut self) {
+        let http1 = matches!(self.protocol, Protocol::Http1(_)) && !self.is_tunnel();
+        if http1
+            && self.watch.order() < Order::Cut
+            && let Some(mut wire) = self.wire.take_if(|wire| !wire.shut)
+            && let Ok(runtime) = tokio::runtime::Handle::try_current()
+        {
+            let closing = async move { std::future::poll_fn(|cx| wire.poll_close(true, cx)).await };
+            runtime.spawn(tokio::time::timeout(LINGER, closing));
         }
+    }
+}
+
+/// The client's bytes, and the place the connection takes.
+struct Wire<IO> {
+    io: IO,
+    seat: Seat,
+    shut: bool,
+    /// Bytes thrown away while waiting for the client's close.
+    discarded: usize,
+}
+
+impl<IO: ClientIo> Wire<IO> {
+    /// Closes our direction; with `linger`, throws input away until the client closes, within bounds.
+    fn poll_close(&mut self, linger: bool, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if !self.shut {
+            ready!(Pin::new(&mut self.io).poll_shutdown(cx))?;
+            self.shut = true;
+        }
+        if linger {
+            self.seat.watch().enter(Phase::Linger);
+            self.seat.watch().wait();
+            while self.discarded < DISCARD_MAX {
+                let length = match ready!(Pin::new(&mut self.io).poll_fill_buf(cx)) {
+                    Ok(chunk) if !chunk.is_empty() => chunk.len(),
+                    _ => break,
+                };
+                Pin::new(&mut self.io).consume(length);
+                self.discarded = self.discarded.saturating_add(length);
+            }
+        }
+        Poll::Ready(Ok(()))
     }
 }
 
@@ -267,7 +315,7 @@ impl Http1 {
             Stage::Broken(refusal) => Some(Poll::Ready(Err(failure(refusal)))),
             Stage::Held => {
                 match watch.switch() {
-                    Switch::Undecided => {}
+                    Switch::Undecided | Switch::Closed => {}
                     Switch::Refused => self.next_head(watch),
                     Switch::Accepted => {
                         self.stage = Stage::Tunnel;

@@ -194,8 +194,7 @@ fn run_worker<H: Handler>(
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let result = runtime.block_on(async {
         let limits = shared.config.limits.clone();
-        let registry =
-            Registry::new(Arc::clone(&shared.clock), limits, Arc::clone(&worker.metrics), worker.refusals);
+        let registry = Registry::new(Arc::clone(&shared.clock), limits, Arc::clone(&worker.metrics), worker.refusals);
         let protocols = Arc::new(Protocols::new(&shared.config.limits));
         let sweeping = tokio::spawn({
             let registry = Arc::clone(&registry);

@@ -10,10 +10,10 @@ use hyper::body::Incoming;
 use tokio::io::BufReader;
 use tokio::net::TcpStream;
 
+use super::Handler;
 use super::body::Body;
 use super::connection::Protocols;
 use super::watch::Seat;
-use super::Handler;
 use crate::facts::{ClientConn, HttpVersion};
 use crate::telemetry::WorkerMetrics;
 

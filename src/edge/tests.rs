@@ -206,10 +206,7 @@ impl Stand {
 }
 
 pub(super) fn files(folder: &Path, name: &str) -> CertificateFiles {
-    CertificateFiles {
-        certificate: folder.join(format!("{name}.pem")),
-        key: folder.join(format!("{name}.key")),
-    }
+    CertificateFiles { certificate: folder.join(format!("{name}.pem")), key: folder.join(format!("{name}.key")) }
 }
 
 pub(super) fn write_certificate(folder: &Path, name: &str, hosts: &[&str]) -> CertificateDer<'static> {

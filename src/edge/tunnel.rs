@@ -45,13 +45,7 @@ pub enum TunnelEnd {
 /// tunnel is cut is told why in a close frame, if it has whole frames so far.
 ///
 /// Both halves are dropped at the end, which closes both connections.
-pub async fn run<C, S>(
-    mut client: C,
-    mut server: S,
-    cut: Cut,
-    idle: Duration,
-    websocket: bool,
-) -> TunnelOutcome
+pub async fn run<C, S>(mut client: C, mut server: S, cut: Cut, idle: Duration, websocket: bool) -> TunnelOutcome
 where
     C: AsyncRead + AsyncWrite + Unpin,
     S: AsyncRead + AsyncWrite + Unpin,

@@ -72,6 +72,8 @@ pub(super) enum Switch {
     Refused = 1,
     /// The other side accepted: what follows is the other protocol.
     Accepted = 2,
+    /// The library is done with the connection and nobody accepted.
+    Closed = 3,
 }
 
 /// The shared notes about one connection. All writers run on the connection's worker thread, so counting is a load and
@@ -193,11 +195,13 @@ impl Watch {
         }
     }
 
-    /// Remembers why the connection will end; the first reason stays.
-    pub(super) fn refuse(&self, refusal: Refusal) {
-        if self.refusal.load(Relaxed) == 0 {
+    /// Remembers why the connection will end. The first reason stays; says whether this was it.
+    pub(super) fn refuse(&self, refusal: Refusal) -> bool {
+        let first = self.refusal.load(Relaxed) == 0;
+        if first {
             self.refusal.store(refusal.code(), Relaxed);
         }
+        first
     }
 
     pub(super) fn refusal(&self) -> Option<Refusal> {
@@ -215,7 +219,8 @@ impl Watch {
         match self.switch.load(Relaxed) {
             0 => Switch::Undecided,
             1 => Switch::Refused,
-            _ => Switch::Accepted,
+            2 => Switch::Accepted,
+            _ => Switch::Closed,
         }
     }
 
@@ -422,10 +427,13 @@ impl Seat {
 
     /// Remembers and counts why the connection will end.
     pub(super) fn refuse(&self, refusal: Refusal) {
-        if self.watch.refusal().is_none() {
-            self.watch.refuse(refusal);
+        if self.watch.refuse(refusal) {
             self.registry.refusals.up(refusal);
         }
+    }
+
+    pub(super) fn refusals(&self) -> Arc<RefusalCounts> {
+        Arc::clone(&self.registry.refusals)
     }
 
     /// Counts the connection for its client's address; `false` when that address has its fill.
@@ -479,7 +487,7 @@ impl<F: Future + Unpin> Future for Watched<F> {
 }
 
 /// How long a client may take to close after we did, and to follow a mild order.
-const LINGER: Duration = Duration::from_secs(2);
+pub(super) const LINGER: Duration = Duration::from_secs(2);
 
 const SHORTEST_PERIOD: Duration = Duration::from_millis(20);
 const LONGEST_PERIOD: Duration = Duration::from_millis(500);

@@ -111,11 +111,7 @@ impl Budget {
             self.sent = 0;
         }
         self.spent += 1;
-        if self.spent > self.limit as u64 + self.sent / BYTES_PER_FRAME {
-            Err(Refusal::ControlFrames)
-        } else {
-            Ok(())
-        }
+        if self.spent > self.limit as u64 + self.sent / BYTES_PER_FRAME { Err(Refusal::ControlFrames) } else { Ok(()) }
     }
 }
 

@@ -73,7 +73,8 @@ async fn a_header_block_that_never_ends_is_cut_in_http2() {
     let stand = short(|limits| limits.head = SHORT).await;
     let mut stream = stand.connect_as("app.test", &[b"h2"]).await;
     // Preface, SETTINGS, then HEADERS on stream 1 without END_HEADERS.
-    let bytes = [b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", &[0, 0, 0, 4, 0, 0, 0, 0, 0][..], &[0, 0, 1, 1, 1, 0, 0, 0, 1, 0x82]];
+    let bytes =
+        [b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", &[0, 0, 0, 4, 0, 0, 0, 0, 0][..], &[0, 0, 1, 1, 1, 0, 0, 0, 1, 0x82]];
     stream.write_all(&bytes.concat()).await.unwrap();
     read_all(&mut stream).await;
     eventually("the seat is given back", || stand.open_connections() == 0).await;

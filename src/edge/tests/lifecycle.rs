@@ -29,7 +29,7 @@ async fn shutdown_lets_http2_streams_finish() {
     let held = tokio::spawn(sender.send_request(get("/held")));
     stand.recorder.arrived.notified().await;
     stand.shutdown.begin();
-    eventually("the client heard of it", || sender.is_closed() || !sender.is_ready()).await;
+    eventually("the listener is gone", || std::net::TcpStream::connect(stand.https).is_err()).await;
     stand.recorder.release.notify_one();
     assert_eq!(held.await.unwrap().unwrap().status(), 200);
     (&mut stand.running).await.unwrap().unwrap();
@@ -81,11 +81,7 @@ async fn a_taken_address_is_named_in_the_error() {
         public_port: None,
         workers: 1,
         proxy_protocol_from: vec![],
-        tls: TlsConfig {
-            certificates: vec![],
-            min_version: MinTls::Tls13,
-            ticket_rotation: Duration::from_secs(60),
-        },
+        tls: TlsConfig { certificates: vec![], min_version: MinTls::Tls13, ticket_rotation: Duration::from_secs(60) },
         limits: Limits::default(),
         drain: Duration::ZERO,
     };

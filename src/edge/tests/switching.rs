@@ -53,7 +53,9 @@ async fn after_a_declined_upgrade_what_follows_is_a_new_request_with_full_checks
 async fn an_upgrade_request_with_a_body_hands_the_body_on_and_holds_the_rest() {
     let stand = Stand::start().await;
     let mut stream = stand.connect().await;
-    let input = format!("POST /held-refuse HTTP/1.1\r\nContent-Length: 3\r\n{UPGRADE}abcGET /n HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    let input = format!(
+        "POST /held-refuse HTTP/1.1\r\nContent-Length: 3\r\n{UPGRADE}abcGET /n HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
+    );
     stream.write_all(input.as_bytes()).await.unwrap();
     stand.recorder.arrived.notified().await;
     assert_eq!(stand.seen()[0].body.as_deref(), Some(&b"abc"[..]));

@@ -205,11 +205,9 @@ fn load_pair(files: &CertificateFiles) -> Result<CertifiedKey, CertError> {
         source => CertError::Read { path: key.clone(), source },
     })?;
     warn_if_readable_by_others(key);
-    let signer =
-        any_supported_type(&der).map_err(|source| CertError::UnsupportedKey { path: key.clone(), source })?;
+    let signer = any_supported_type(&der).map_err(|source| CertError::UnsupportedKey { path: key.clone(), source })?;
     let pair = CertifiedKey::new(chain, signer);
-    pair.keys_match()
-        .map_err(|_| CertError::Mismatch { certificate: certificate.clone(), key: key.clone() })?;
+    pair.keys_match().map_err(|_| CertError::Mismatch { certificate: certificate.clone(), key: key.clone() })?;
     Ok(pair)
 }
 

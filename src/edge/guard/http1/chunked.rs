@@ -19,14 +19,25 @@ pub(in crate::edge::guard) struct Chunked {
 #[derive(Debug, Clone, Copy)]
 enum State {
     /// In the digits of a chunk's size.
-    Size { value: u64, digits: u8 },
+    Size {
+        value: u64,
+        digits: u8,
+    },
     /// Blanks between the size and `;` or the line's end.
-    Blank { size: u64 },
+    Blank {
+        size: u64,
+    },
     /// In a chunk extension, which is let through and never looked at.
-    Extension { size: u64 },
+    Extension {
+        size: u64,
+    },
     /// After the CR of the size line.
-    SizeLf { size: u64 },
-    Data { left: u64 },
+    SizeLf {
+        size: u64,
+    },
+    Data {
+        left: u64,
+    },
     DataCr,
     DataLf,
     /// At the start of a trailer line, or of the empty line that ends the body.
@@ -86,9 +97,7 @@ impl Chunked {
             (State::Size { value: size, digits: 1.. } | State::Blank { size }, b' ' | b'\t') => {
                 Ok(State::Blank { size })
             }
-            (State::Size { value: size, digits: 1.. } | State::Blank { size }, b';') => {
-                Ok(State::Extension { size })
-            }
+            (State::Size { value: size, digits: 1.. } | State::Blank { size }, b';') => Ok(State::Extension { size }),
             (State::Size { value: size, digits: 1.. } | State::Blank { size } | State::Extension { size }, b'\r') => {
                 Ok(State::SizeLf { size })
             }

@@ -34,9 +34,8 @@ pub(super) fn request_line(line: &[u8], targets: Targets, seen: &mut Seen) -> Re
 fn check_target(method: &[u8], target: &[u8], targets: Targets) -> Result<(), Refusal> {
     // A fragment never belongs on the wire, and a backslash is a slash to some upstreams. No early exit, so that the
     // loop is compiled to vector instructions.
-    let bad = target.iter().fold(false, |bad, &byte| {
-        bad | !(0x21..=0x7e).contains(&byte) | (byte == b'#') | (byte == b'\\')
-    });
+    let bad =
+        target.iter().fold(false, |bad, &byte| bad | !(0x21..=0x7e).contains(&byte) | (byte == b'#') | (byte == b'\\'));
     if bad {
         return Err(Refusal::Target);
     }
