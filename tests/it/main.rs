@@ -1,1 +1,4 @@
+//! Tests over real sockets.
 
+#[cfg(feature = "simulator")]
+mod simulator;
