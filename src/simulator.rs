@@ -30,6 +30,7 @@
 mod aadsts;
 mod control;
 mod faults;
+mod json;
 mod jwt;
 mod keys;
 mod levers;

@@ -2,8 +2,9 @@
 
 use axum::response::{IntoResponse as _, Response};
 use http::{HeaderValue, StatusCode, header};
-use serde_json::{Value, json};
+use serde_json::json;
 
+use super::json;
 use super::random;
 use super::time::Moment;
 
@@ -100,10 +101,10 @@ impl Failure {
             "error_uri": error_uri(base, self.code),
         });
         if let Some(suberror) = self.suberror {
-            body["suberror"] = json!(suberror);
+            json::put(&mut body, "suberror", suberror);
         }
         if let Some(claims) = &self.claims {
-            body["claims"] = Value::String(claims.clone());
+            json::put(&mut body, "claims", claims.clone());
         }
         let mut response = (self.status(), axum::Json(body)).into_response();
         trace.stamp(&mut response);

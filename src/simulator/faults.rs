@@ -114,10 +114,7 @@ pub enum Hostile {
 impl Hostile {
     /// Whether it is the response rather than the ID token that is wrong.
     pub(super) const fn is_response(self) -> bool {
-        matches!(
-            self,
-            Self::NoIdToken | Self::Html | Self::Redirect | Self::HugeBody | Self::SlowDrip | Self::CutJson
-        )
+        matches!(self, Self::NoIdToken | Self::Html | Self::Redirect | Self::HugeBody | Self::SlowDrip | Self::CutJson)
     }
 }
 

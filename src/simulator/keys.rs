@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use x509_parser::prelude::FromDer as _;
 use x509_parser::public_key::PublicKey;
 
+use super::json::put;
 use super::world::CONSUMERS;
 use super::{SimulatorError, jwt};
 
@@ -158,7 +159,7 @@ impl KeyRing {
         let moduli: Vec<&str> = self.published.iter().map(|key| key.modulus.as_str()).collect();
         let wrong = self.published.iter().zip(moduli.iter().cycle().skip(1)).map(|(key, modulus)| {
             let mut jwk = key.jwk(&self.base);
-            jwk["n"] = json!(modulus);
+            put(&mut jwk, "n", *modulus);
             jwk
         });
         json!({"keys": wrong.chain(right).collect::<Vec<_>>()})
@@ -169,7 +170,7 @@ impl KeyRing {
         let mut keys: Vec<Value> = (0..HUGE_KEYS)
             .map(|n| {
                 let mut jwk = filler.clone();
-                jwk["kid"] = json!(format!("filler-{n}"));
+                put(&mut jwk, "kid", format!("filler-{n}"));
                 jwk
             })
             .collect();

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use super::SimulatorError;
 use super::faults::{Endpoint, Fault, Hostile};
 use super::keys::{KeyDocument, fresh_key};
 use super::state::State;
 use super::world::{ContextPolicy, Person, World};
-use super::SimulatorError;
 
 /// The people and apps of a running simulator. `who` is an oid, a UPN, or the part of a UPN before the `@`; the first
 /// account found counts.

@@ -32,7 +32,7 @@ pub(super) use flow::Flow;
 /// The routes under `/{tenant}/`.
 pub(super) fn routes(state: &Arc<State>) -> Router {
     let place = |endpoint: Endpoint, route: MethodRouter<Arc<State>>| {
-        route.route_layer(middleware::from_fn_with_state((Arc::clone(state), endpoint), gate))
+        route.layer(middleware::from_fn_with_state((Arc::clone(state), endpoint), gate))
     };
     Router::new()
         .route(

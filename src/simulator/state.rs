@@ -1,7 +1,7 @@
 //! What a running simulator holds: the world, keys, clock, faults, and the grants and sessions it has handed out.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::aadsts::Failure;
 use super::faults::Faults;

@@ -32,7 +32,7 @@ pub(super) async fn authorize(
     };
     match AuthorizeRequest::read(&browser.state, &tenant, &params) {
         Err(Refusal::Page(failure)) => browser.page(&failure),
-        Err(Refusal::Redirect(target, failure)) => target.refuse(&failure, &browser.call.trace, &browser.state.base),
+        Err(Refusal::Redirect(told)) => told.0.refuse(&told.1, &browser.call.trace, &browser.state.base),
         Ok(request) => match &browser.call.ordered {
             Some(failure) => {
                 let failure = failure.clone().silent();
@@ -126,10 +126,7 @@ impl Browser {
             Step::SignIn(None) if session.is_some() => {
                 Failure::new(160_021, "Application requested a user session which does not exist.")
             }
-            Step::SignIn(None) => Failure::new(
-                50058,
-                "A silent sign-in request was sent but no user is signed in.",
-            ),
+            Step::SignIn(None) => Failure::new(50058, "A silent sign-in request was sent but no user is signed in."),
         };
         flow.request.target.refuse(&failure, &self.call.trace, &self.state.base)
     }

@@ -136,10 +136,7 @@ async fn check_assertion(state: &State, path: &Authority, app: App, assertion: &
     let subject = token.claim_text("sub").unwrap_or_default();
     if issuer.eq_ignore_ascii_case(&app.client_id) {
         if !subject.eq_ignore_ascii_case(&app.client_id) {
-            return Err(Failure::new(
-                50048,
-                "Subject must match Issuer claim in the client assertion.",
-            ));
+            return Err(Failure::new(50048, "Subject must match Issuer claim in the client assertion."));
         }
         check_certificate(state, path, &app, &token)?;
     } else {
@@ -165,14 +162,16 @@ fn check_times(state: &State, token: &Unverified) -> Result<(), Failure> {
 /// PS256 with `x5t#S256`, or RS256 with `x5t`.
 fn check_certificate(state: &State, path: &Authority, app: &App, token: &Unverified) -> Result<(), Failure> {
     if !is_for_us(state, path, token) {
-        return Err(Failure::new(
-            700_023,
-            "Client assertion audience claim does not match Realm issuer.",
-        ));
+        return Err(Failure::new(700_023, "Client assertion audience claim does not match Realm issuer."));
     }
     let bad = |why: &str| {
-        Failure::new(700_027, format!("The certificate with identifier used to sign the client assertion is not \
-            registered on application, or the signature is wrong. [Reason - {why}]"))
+        Failure::new(
+            700_027,
+            format!(
+                "The certificate with identifier used to sign the client assertion is not \
+            registered on application, or the signature is wrong. [Reason - {why}]"
+            ),
+        )
     };
     let alg = token.header_text("alg").and_then(Alg::named).ok_or_else(|| bad("The algorithm is not supported."))?;
     let known = app.certificates.iter().find(|der| match alg {
@@ -183,7 +182,11 @@ fn check_certificate(state: &State, path: &Authority, app: &App, token: &Unverif
     let (_, certificate) = x509_parser::certificate::X509Certificate::from_der(der)
         .map_err(|_| bad("The registered certificate cannot be read."))?;
     let key = PublicKey::Der(certificate.public_key().subject_public_key.data.to_vec());
-    if token.is_signed_by(alg, &key) { Ok(()) } else { Err(bad("The key was found, but use of the key to verify the signature failed.")) }
+    if token.is_signed_by(alg, &key) {
+        Ok(())
+    } else {
+        Err(bad("The key was found, but use of the key to verify the signature failed."))
+    }
 }
 
 /// The `aud` of a certificate assertion is the token endpoint of this tenant, under any of its names.

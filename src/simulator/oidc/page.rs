@@ -76,7 +76,8 @@ pub(super) fn form_post(redirect_uri: &str, parameters: &[(&'static str, String)
 
 /// Front-channel logout (reference section 1.7): one hidden frame per app, then on to where the app wants.
 pub(super) fn signed_out(frames: &[String], next: Option<&str>) -> Response {
-    let mut body = String::from("<p>You signed out of your account. It's a good idea to close all browser windows.</p>");
+    let mut body =
+        String::from("<p>You signed out of your account. It's a good idea to close all browser windows.</p>");
     for frame in frames {
         let _ = write!(body, "<iframe hidden title=\"Signing out\" src=\"{}\"></iframe>", escape(frame));
     }

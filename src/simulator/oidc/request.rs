@@ -40,7 +40,7 @@ pub(super) enum Refusal {
     /// The redirect address cannot be trusted: a page of the provider's own.
     Page(Failure),
     /// The app may be told.
-    Redirect(Target, Failure),
+    Redirect(Box<(Target, Failure)>),
 }
 
 impl AuthorizeRequest {
@@ -76,7 +76,7 @@ impl AuthorizeRequest {
                 domain_hint: params.own("domain_hint"),
                 contexts: details.contexts,
             }),
-            Err(failure) => Err(Refusal::Redirect(target, failure)),
+            Err(failure) => Err(Refusal::Redirect(Box::new((target, failure)))),
         }
     }
 }
@@ -116,10 +116,9 @@ fn known_app<'a>(app: Option<&'a App>, client_id: &str, path: &Authority, segmen
     match path {
         Authority::Tenant(tid) if *tid != app.home_tenant && !app.multi_tenant => Err(missing()),
         Authority::Tenant(tid) => match app.principals.get(tid) {
-            Some(principal) if principal.disabled => Err(Failure::new(
-                7_000_112,
-                format!("Application '{client_id}'({}) is disabled.", app.name),
-            )),
+            Some(principal) if principal.disabled => {
+                Err(Failure::new(7_000_112, format!("Application '{client_id}'({}) is disabled.", app.name)))
+            }
             Some(_) => Ok(app),
             None if app.multi_tenant => Ok(app),
             None => Err(missing()),
@@ -181,10 +180,9 @@ fn response_mode(params: &Params, wants_id_token: bool) -> Result<Option<Mode>, 
 fn response_type(asked: &str) -> Result<(), Failure> {
     match asked {
         "code" => Ok(()),
-        "id_token" | "code id_token" | "id_token code" | "id_token token" | "token id_token" => Err(Failure::new(
-            700_054,
-            "response_type 'id_token' is not enabled for the application.".to_owned(),
-        )),
+        "id_token" | "code id_token" | "id_token code" | "id_token token" | "token id_token" => {
+            Err(Failure::new(700_054, "response_type 'id_token' is not enabled for the application.".to_owned()))
+        }
         other => Err(Failure::new(70005, format!("The response_type '{other}' is not supported."))),
     }
 }

@@ -49,11 +49,15 @@ async fn issue(state: &State, tenant: &str, headers: &HeaderMap, params: &Params
         return Err(Failure::new(70003, format!("The app requested an unsupported grant type '{grant_type}'.")));
     }
     state.faults().count(&format!("token.{grant_type}"));
+    if grant_type == "client_credentials" && !matches!(path, Authority::Tenant(_)) {
+        return Err(over_common());
+    }
     let client = client_auth::authenticate(state, &path, tenant, headers, params).await?;
-    match grant_type {
-        "authorization_code" => redeem(state, &path, &client.app, params),
-        "refresh_token" => refresh(state, &client.app, params),
-        _ => app_only(state, &path, &client, params),
+    match (grant_type, &path) {
+        ("authorization_code", _) => redeem(state, &path, &client.app, params),
+        ("refresh_token", _) => refresh(state, &client.app, params),
+        (_, Authority::Tenant(tid)) => app_only(state, tid, &client, params),
+        _ => Err(over_common()),
     }
 }
 
@@ -75,27 +79,30 @@ fn redeem(state: &State, path: &Authority, app: &App, params: &Params) -> Result
     Ok(issued(state, narrowed(grant, params)?, now, refresh_token))
 }
 
-fn check_code(
-    code: &Code,
-    path: &Authority,
-    app: &App,
-    redirect_uri: &str,
-    now: Moment,
-) -> Result<(), Failure> {
+fn check_code(code: &Code, path: &Authority, app: &App, redirect_uri: &str, now: Moment) -> Result<(), Failure> {
     if code.grant.client_id != app.client_id {
         return Err(bad_grant("The code was issued to another client."));
     }
     if code.redeemed {
-        return Err(Failure::new(54005, "OAuth2 Authorization code was already redeemed, please retry with a new valid \
-            code or use an existing refresh token."));
+        return Err(Failure::new(
+            54005,
+            "OAuth2 Authorization code was already redeemed, please retry with a new valid \
+            code or use an existing refresh token.",
+        ));
     }
     if now.seconds_since(code.grant.issued_at) > CODE_SECONDS {
-        return Err(Failure::new(70008, "The provided authorization code or refresh token has expired due to \
-            inactivity. Send a new interactive authorization request for this user and resource."));
+        return Err(Failure::new(
+            70008,
+            "The provided authorization code or refresh token has expired due to \
+            inactivity. Send a new interactive authorization request for this user and resource.",
+        ));
     }
     if code.path != *path {
-        return Err(Failure::new(700_005, "The provided Authorization Code is intended to use against other tenant, \
-            thus rejected. OAuth2 Authorization Code must be redeemed against same tenant it was acquired for."));
+        return Err(Failure::new(
+            700_005,
+            "The provided Authorization Code is intended to use against other tenant, \
+            thus rejected. OAuth2 Authorization Code must be redeemed against same tenant it was acquired for.",
+        ));
     }
     if code.redirect_uri != redirect_uri {
         return Err(Failure::new(
@@ -123,7 +130,10 @@ fn check_verifier(challenge: Option<&(Challenge, String)>, verifier: Option<&str
     if matches {
         return Ok(());
     }
-    Err(Failure::new(501_481, "The Code_Verifier does not match the code_challenge supplied in the authorization request."))
+    Err(Failure::new(
+        501_481,
+        "The Code_Verifier does not match the code_challenge supplied in the authorization request.",
+    ))
 }
 
 /// Every use hands out a new token and leaves the old one alive (reference section 1.5).
@@ -214,16 +224,7 @@ fn issued(state: &State, grant: Grant, now: Moment, refresh_token: Option<String
 }
 
 /// Reference section 3.
-fn app_only(
-    state: &State,
-    path: &Authority,
-    client: &client_auth::Client,
-    params: &Params,
-) -> Result<Issue, Failure> {
-    let Authority::Tenant(tid) = path else {
-        return Err(Failure::new(9_001_023, "The grant type is not supported over the /common or /consumers endpoints. \
-            Please use the /organizations or tenant-specific endpoint."));
-    };
+fn app_only(state: &State, tid: &str, client: &client_auth::Client, params: &Params) -> Result<Issue, Failure> {
     let scope = params.need("scope")?;
     let bad_scope = || {
         Failure::new(
@@ -235,7 +236,8 @@ fn app_only(
             ),
         )
     };
-    let resource = scope.strip_suffix("/.default").filter(|r| !r.is_empty() && !r.contains(' ')).ok_or_else(bad_scope)?;
+    let resource =
+        scope.strip_suffix("/.default").filter(|r| !r.is_empty() && !r.contains(' ')).ok_or_else(bad_scope)?;
     let app = &client.app;
     let principal = app.principals.get(tid).ok_or_else(|| {
         Failure::new(
@@ -256,6 +258,14 @@ fn app_only(
     let expires_in = random::between(3_600, 5_400) - 1;
     let access_token = tokens::app_token(state, tid, client, resource, now, expires_in);
     Ok(Issue { access_token, expires_in, refresh_token: None, with_id_token: false, grant: None, now })
+}
+
+fn over_common() -> Failure {
+    Failure::new(
+        9_001_023,
+        "The grant type is not supported over the /common or /consumers endpoints. Please use the tenant-specific \
+         endpoint.",
+    )
 }
 
 /// Graph under its real name or at the simulator's own address, or an app of this world.

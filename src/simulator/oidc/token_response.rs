@@ -14,6 +14,7 @@ use tokio::time::{Interval, MissedTickBehavior};
 
 use super::tokens;
 use crate::simulator::faults::Hostile;
+use crate::simulator::json::put;
 use crate::simulator::state::{Grant, State};
 use crate::simulator::time::Moment;
 
@@ -40,9 +41,7 @@ pub(super) fn respond(state: &State, issue: &Issue) -> Response {
             (StatusCode::FOUND, [(header::LOCATION, format!("{}/elsewhere", state.base))]).into_response()
         }
         Some(Hostile::HugeBody) => stream(Filler::new(b" ".repeat(64 * 1024).into(), 800, None)),
-        Some(Hostile::SlowDrip) => {
-            stream(Filler::new(Bytes::from_static(b" "), 3_600, Some(Duration::from_secs(1))))
-        }
+        Some(Hostile::SlowDrip) => stream(Filler::new(Bytes::from_static(b" "), 3_600, Some(Duration::from_secs(1)))),
         Some(Hostile::CutJson) => {
             let text = body.to_string();
             let half = text.get(..text.len() / 2).unwrap_or_default().to_owned();
@@ -61,13 +60,13 @@ fn body(state: &State, issue: &Issue, mode: Option<Hostile>) -> Value {
     });
     let Some(grant) = &issue.grant else { return body };
     let scopes: Vec<&str> = grant.scopes.iter().map(String::as_str).filter(|s| *s != "offline_access").collect();
-    body["scope"] = json!(scopes.join(" "));
+    put(&mut body, "scope", scopes.join(" "));
     if let Some(refresh_token) = &issue.refresh_token {
-        body["refresh_token"] = json!(refresh_token);
+        put(&mut body, "refresh_token", refresh_token.clone());
     }
     if issue.with_id_token && mode != Some(Hostile::NoIdToken) {
         let mode = mode.filter(|m| !m.is_response());
-        body["id_token"] = json!(tokens::id_token(state, grant, issue.now, mode));
+        put(&mut body, "id_token", tokens::id_token(state, grant, issue.now, mode));
     }
     body
 }

@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 use super::client_auth::Client;
 use super::{discovery, flow};
 use crate::simulator::faults::Hostile;
+use crate::simulator::json::put;
 use crate::simulator::state::{Grant, State};
 use crate::simulator::time::Moment;
 use crate::simulator::world::{App, GroupClaims, Person, World};
@@ -24,8 +25,7 @@ pub(super) fn id_token(state: &State, grant: &Grant, now: Moment, mode: Option<H
 /// An access token for Graph. Opaque to the app; its form is v1, as Graph's are.
 pub(super) fn access_token(state: &State, grant: &Grant, now: Moment, expires_in: u64) -> String {
     let issued = now.seconds().saturating_sub(BACKDATED);
-    let scopes: Vec<&str> =
-        grant.scopes.iter().map(String::as_str).filter(|s| *s != "offline_access").collect();
+    let scopes: Vec<&str> = grant.scopes.iter().map(String::as_str).filter(|s| *s != "offline_access").collect();
     let claims = json!({
         "aud": super::token::GRAPH,
         "iss": format!("https://sts.windows.net/{}/", grant.tid),
@@ -58,10 +58,10 @@ pub(super) fn app_token(
     });
     // A token can be issued with no roles at all; the claim is then absent (section 3).
     if let Some(principal) = principal.filter(|p| p.consented && !p.roles.is_empty()) {
-        claims["roles"] = json!(principal.roles);
+        put(&mut claims, "roles", principal.roles.clone());
     }
     if app.optional_claims.idtyp {
-        claims["idtyp"] = json!("app");
+        put(&mut claims, "idtyp", "app");
     }
     signed(state, &claims.to_string())
 }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{App, GroupClaims, Group, OptionalClaims, Person, ServicePrincipal, Tenant, World};
+use super::{App, Group, GroupClaims, OptionalClaims, Person, ServicePrincipal, Tenant, World};
 
 impl World {
     /// Contoso with its people and one app, and Fabrikam, where another account carries alice's e-mail address.

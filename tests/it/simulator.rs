@@ -1,0 +1,13 @@
+//! The simulator held to Microsoft's documentation, over real HTTP. Each test names the section of the project's
+//! Entra reference it was written from.
+
+mod authorize;
+mod browser;
+mod client_auth;
+mod control;
+mod documents;
+mod hostile;
+mod levers;
+mod logout;
+mod sso;
+mod token;
