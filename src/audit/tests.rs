@@ -116,7 +116,7 @@ fn closing_on_a_full_disk_ends_and_counts_what_is_lost() {
 fn a_full_file_is_put_aside_and_the_newest_are_kept() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("audit.log");
-    let config = Config { path: Some(path.clone()), max_bytes: Some(200), keep: 2, ..Config::default() };
+    let config = Config { path: Some(path), max_bytes: Some(200), keep: 2, ..Config::default() };
     let log = Running::start(config);
     for at in 0..40 {
         log.record(at);

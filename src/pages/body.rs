@@ -264,7 +264,7 @@ struct PortalBody<'a> {
     source = r##"<h1>Taking you to sign in</h1>
 <p>Your session has ended. Your form is kept in this browser and sent once you are signed in again.</p>
 <noscript><p>Without scripts your form cannot be kept. Sign in, then send it again.</p></noscript>
-<form id="kept" method="post" action="{{ action }}" data-key="{{ key }}" data-next="{{ login_url }}">{% for (name, value) in fields.iter() %}<input type="hidden" name="{{ name }}" value="{{ value }}">{% endfor %}</form>
+<div id="kept" hidden data-action="{{ action }}" data-key="{{ key }}" data-next="{{ login_url }}">{% for (name, value) in fields.iter() %}<input type="hidden" name="{{ name }}" value="{{ value }}">{% endfor %}</div>
 <div class="actions"><a class="button" href="{{ login_url }}">Sign in</a></div>"##
 )]
 struct KeepBody<'a> {

@@ -1,16 +1,16 @@
 (function () {
-  var form = document.getElementById("kept");
-  var fields = [];
-  for (var i = 0; i < form.elements.length; i++) {
-    fields.push([form.elements[i].name, form.elements[i].value]);
-  }
+  // The fields stand outside a form: one named "elements" or "action" would hide the form's own property.
+  var kept = document.getElementById("kept");
+  var fields = Array.prototype.map.call(kept.querySelectorAll("input"), function (input) {
+    return [input.name, input.value];
+  });
   try {
     sessionStorage.setItem(
-      "portcullis.post." + form.dataset.key,
-      JSON.stringify({ action: form.getAttribute("action"), fields: fields, until: Date.now() + 900000 })
+      "portcullis.post." + kept.dataset.key,
+      JSON.stringify({ action: kept.dataset.action, fields: fields, until: Date.now() + 900000 })
     );
   } catch (full) {
     return;
   }
-  location.replace(form.dataset.next);
+  location.replace(kept.dataset.next);
 })();

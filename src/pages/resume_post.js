@@ -16,13 +16,16 @@
   var form = document.createElement("form");
   form.method = "post";
   form.action = kept.action;
+  // Appended at once: a field named "appendChild" would hide the form's own.
+  var inputs = document.createDocumentFragment();
   kept.fields.forEach(function (field) {
     var input = document.createElement("input");
     input.type = "hidden";
     input.name = field[0];
     input.value = field[1];
-    form.appendChild(input);
+    inputs.appendChild(input);
   });
+  form.appendChild(inputs);
   document.body.appendChild(form);
   HTMLFormElement.prototype.submit.call(form);
 })();

@@ -148,7 +148,8 @@ fn pages_for_looking_at() {
         AppLink { name: "Payroll", url: "https://payroll.localhost:8443/" },
         AppLink { name: "Customer relationship management", url: "https://crm.internal.contoso.example/start" },
     ];
-    let fields = [("note".to_owned(), "two\nlines".to_owned())];
+    let fields = ["note", "elements", "action", "submit", "appendChild", "dataset"]
+        .map(|name| (name.to_owned(), "two\nlines & <more>".to_owned()));
     let pages = Pages::new(Config { organisation: Some("Contoso".to_owned()), provider_origins: Vec::new() });
     for (at, page) in every_page("wiki", person, &apps, &fields).into_iter().enumerate() {
         let html = pages.respond(&page, Audience::Browser, ID);

@@ -11,7 +11,6 @@ mod process;
 mod worker;
 
 use std::fmt;
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 use crate::cut::CutReason;

@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use super::list::LIST;
 use super::*;
-use crate::facts::{Clock, ManualClock};
+use crate::facts::ManualClock;
 use crate::policy::Reason;
 
 #[test]
