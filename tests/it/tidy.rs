@@ -146,6 +146,25 @@ fn npm_packages_are_locked_without_an_address() {
     }
 }
 
+/// The rules above look at a tree that keeps them, so this looks at lines that break them.
+#[test]
+fn the_rules_see_what_they_look_for() {
+    let text = "use crate::a::{B, c::D};\n// crate::comment::x\nuse crate::{\n    e::{F, G},\n    h,\n};\nfn f() -> crate::i::J {}\n";
+    let found: Vec<(usize, String)> = imports(text);
+    let expected = [(1, "a"), (3, "e"), (3, "h"), (7, "i")].map(|(line, name)| (line, name.to_owned()));
+    assert_eq!(found, expected);
+    let folder = ["/ho", "me/someone/x"].concat();
+    assert!(machine_path(&format!("path = \"{folder}\"")).is_some());
+    assert!(machine_path(&format!("https://a.example{folder}")).is_none(), "a path of a URL is no folder");
+    assert!(is_private_key(&["-----BEGIN EC ", "PRIVATE KEY-----"].concat()));
+    assert!(!is_private_key("-----BEGIN CERTIFICATE-----"));
+    let mut table = ImportTable { order: vec!["a".to_owned(), "b".to_owned()], allowed: BTreeMap::new() };
+    assert_eq!(table.resolve("every module above except b"), BTreeSet::from(["a".to_owned()]));
+    assert_eq!(table.resolve("a, b").len(), 2);
+    table.order.clear();
+    assert!(table.resolve("nothing").is_empty());
+}
+
 /// The table of `src/ARCHITECTURE.md`: `| module | may import |`.
 struct ImportTable {
     order: Vec<String>,
@@ -196,7 +215,8 @@ fn imports(text: &str) -> Vec<(usize, String)> {
         let line = code[..at].lines().count();
         let after = &code[at + "crate::".len()..];
         let names = after.strip_prefix('{').map_or_else(|| vec![after], top_level_items);
-        found.extend(names.into_iter().map(|name| (line, first_name(name.trim()))));
+        let names = names.into_iter().map(|name| first_name(name.trim())).filter(|name| !name.is_empty());
+        found.extend(names.map(|name| (line, name)));
     }
     found
 }

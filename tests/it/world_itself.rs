@@ -1,10 +1,17 @@
 //! The tools of the tests, tested without the gateway: a stand-in that ends TLS and passes bytes on takes its place.
 
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine as _;
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::server::conn::http2;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use rustls::ServerConfig;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
 use tokio::net::{TcpListener, TcpStream};
@@ -130,6 +137,22 @@ async fn load_reports_answers_and_losses_truthfully() {
     assert!(ledger.quantile(0.99) > Duration::ZERO);
 }
 
+#[tokio::test]
+async fn load_speaks_http2_and_keeps_to_its_rate() {
+    let authority = Authority::new();
+    let gateway = http2_echo(&authority).await;
+    let plan =
+        Plan { host: APP, cookie: "a=b".to_owned(), roots: authority.roots.clone(), rate: 100, http1: 0, http2: 2 };
+    let load = Load::start(gateway, plan);
+    let began = tokio::time::Instant::now();
+    while load.answers() < 100 {
+        assert!(began.elapsed() < Duration::from_secs(10));
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert!(began.elapsed() > Duration::from_millis(800), "100 requests at 100 each second took {:?}", began.elapsed());
+    load.finish().await.assert_flawless(100);
+}
+
 fn redirect(to: &str, more: &str) -> Answer {
     Answer::Bytes(format!("HTTP/1.1 302 Found\r\nLocation: {to}\r\n{more}Content-Length: 0\r\n\r\n").into_bytes())
 }
@@ -152,14 +175,40 @@ fn authorization_request(issuer: &str) -> String {
     url.into()
 }
 
-/// Ends TLS for every name of the world and passes the bytes on.
-async fn stand_in(authority: &Authority, upstream: SocketAddr) -> SocketAddr {
+/// Answers every request over HTTP/2 with its path.
+async fn http2_echo(authority: &Authority) -> SocketAddr {
+    let acceptor = acceptor(authority, &["h2"]);
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        loop {
+            let (tcp, _) = listener.accept().await.unwrap();
+            let acceptor = acceptor.clone();
+            tokio::spawn(async move {
+                let tls = acceptor.accept(tcp).await.ok()?;
+                let echo = service_fn(|request: http::Request<Incoming>| async move {
+                    Ok::<_, Infallible>(http::Response::new(Full::new(Bytes::from(request.uri().path().to_owned()))))
+                });
+                http2::Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(tls), echo).await.ok()
+            });
+        }
+    });
+    address
+}
+
+fn acceptor(authority: &Authority, alpn: &[&str]) -> TlsAcceptor {
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let pair = authority.issue(&[APP, shapes::AUTH_HOST]);
     let chain = vec![CertificateDer::from(pair.der)];
     let key = PrivateKeyDer::from_pem_slice(pair.key.as_bytes()).unwrap();
-    let config = ServerConfig::builder().with_no_client_auth().with_single_cert(chain, key).unwrap();
-    let acceptor = TlsAcceptor::from(Arc::new(config));
+    let mut config = ServerConfig::builder().with_no_client_auth().with_single_cert(chain, key).unwrap();
+    config.alpn_protocols = alpn.iter().map(|name| name.as_bytes().to_vec()).collect();
+    TlsAcceptor::from(Arc::new(config))
+}
+
+/// Ends TLS for every name of the world and passes the bytes on.
+async fn stand_in(authority: &Authority, upstream: SocketAddr) -> SocketAddr {
+    let acceptor = acceptor(authority, &["http/1.1"]);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move {
