@@ -19,8 +19,8 @@ pub use watch::{Change, LOOK_EVERY, Watcher};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::document::{Document, Problems};
-use crate::policy;
+use crate::document::{Document, Problem, Problems};
+use crate::policy::{self, Rule, Verdict, Who};
 
 /// Why no configuration could be made. The one that runs stays.
 #[derive(Debug, thiserror::Error)]
@@ -60,7 +60,7 @@ impl Config {
         let document = Document::parse(path, &text)?;
         build::one_provider(&document)?;
         let file: file::File = document.read(&config_schema())?;
-        let folder = path.parent().unwrap_or(Path::new(""));
+        let folder = path.parent().unwrap_or_else(|| Path::new(""));
         let (outcome, rules_path) = build::config(&document, &file, folder, environment);
         let names: Vec<&str> = file.app.iter().map(|app| app.name.as_str()).collect();
         let rules = match read(&rules_path) {
@@ -73,6 +73,7 @@ impl Config {
         match (outcome, rules) {
             (Ok(mut config), Ok(rules)) => {
                 config.rules = rules;
+                config.warnings.extend(unwise(&config, &rules_path));
                 config.files.push(path.to_owned());
                 config.files.push(rules_path);
                 Ok(config)
@@ -84,6 +85,32 @@ impl Config {
             }
         }
     }
+}
+
+/// Rules that are allowed but probably not meant.
+fn unwise(config: &Config, path: &Path) -> Vec<Problem> {
+    let mut warnings = Vec::new();
+    let mut warn = |rule: &Rule, message: String| {
+        warnings.push(Problem {
+            file: path.to_owned(),
+            at: None,
+            message: format!("rule \"{}\", {message}", rule.name),
+        });
+    };
+    for rule in &config.rules {
+        match &rule.who {
+            Who::Anyone if rule.verdict == Verdict::Allow && (rule.paths.is_empty() || rule.apps.is_empty()) => {
+                warn(rule, "who: opens whole apps to everybody, signed in or not; name apps and paths".to_owned());
+            }
+            Who::Listed { users, .. } => {
+                for user in users.iter().filter(|user| !config.entra.tenants.contains(&user.tenant)) {
+                    warn(rule, format!("users: {user} is of a tenant whose people cannot sign in here"));
+                }
+            }
+            Who::Anyone | Who::SignedIn => {}
+        }
+    }
+    warnings
 }
 
 /// No honest configuration is larger; a larger file is somebody's mistake or attack.

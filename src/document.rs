@@ -58,7 +58,6 @@ impl<'t> Document<'t> {
     }
 
     /// The value of a key at the top level with the place of the key, for checks that come before the shape's.
-    #[must_use]
     pub fn top_level(&self) -> impl Iterator<Item = (&str, Range<usize>, &DeValue<'t>)> {
         self.root.get_ref().iter().map(|(key, value)| (key.get_ref().as_ref(), key.span(), value.get_ref()))
     }

@@ -29,8 +29,8 @@ pub(super) struct Arguments {
     #[arg(long, requires = "app")]
     path: Option<String>,
     /// Full address, such as `https://wiki.example.com/docs`.
-    #[arg(long)]
-    url: Option<Url>,
+    #[arg(long, value_parser = address)]
+    url: Option<Address>,
     /// Method.
     #[arg(long, default_value = "GET")]
     method: Method,
@@ -38,10 +38,10 @@ pub(super) struct Arguments {
     #[arg(long)]
     user: Option<UserKey>,
     /// Group the person is in, by object id; may be repeated.
-    #[arg(long, requires = "user")]
+    #[arg(long, requires = "user", conflicts_with = "anonymous")]
     group: Vec<ObjectId>,
     /// The person's groups are not known (token overage).
-    #[arg(long, requires = "user", conflicts_with = "group")]
+    #[arg(long, requires = "user", conflicts_with_all = ["group", "anonymous"])]
     groups_unknown: bool,
     /// Nobody is signed in.
     #[arg(long)]
@@ -97,14 +97,14 @@ struct Place<'a> {
 fn place<'a>(arguments: &Arguments, config: &'a Config) -> Result<Place<'a>, String> {
     let numbered = || (0u32..).map(AppId).zip(&config.apps);
     if let Some(url) = &arguments.url {
-        let host = url.host_str().unwrap_or_default();
+        let Address { host, path } = url;
         let covers = |app: &AppConfig| {
-            let rest = url.path().strip_prefix(app.path.trim_end_matches('/'));
-            app.host == host && rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+            let rest = path.strip_prefix(app.path.trim_end_matches('/'));
+            app.host == *host && rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
         };
         let longest = numbered().filter(|(_, app)| covers(app)).max_by_key(|(_, app)| app.path.len());
-        let (id, app) = longest.ok_or_else(|| format!("no app answers at {host}{}", url.path()))?;
-        return Ok(Place { id, app, path: url.path().to_owned() });
+        let (id, app) = longest.ok_or_else(|| format!("no app answers at {host}{path}"))?;
+        return Ok(Place { id, app, path: path.clone() });
     }
     let name = arguments.app.as_deref().unwrap_or_default();
     let (id, app) = numbered().find(|(_, app)| app.name == name).ok_or_else(|| {
@@ -112,6 +112,25 @@ fn place<'a>(arguments: &Arguments, config: &'a Config) -> Result<Place<'a>, Str
         format!("no app is called \"{name}\", the apps are {}", names.join(", "))
     })?;
     Ok(Place { id, app, path: arguments.path.clone().unwrap_or_else(|| app.path.clone()) })
+}
+
+/// Host and path of a full address.
+#[derive(Debug, Clone)]
+struct Address {
+    host: String,
+    path: String,
+}
+
+/// Takes an address apart. The path stays as it is written: a browser would resolve `..` before it asks, but the point
+/// is to see what happens when somebody else does not.
+fn address(text: &str) -> Result<Address, String> {
+    let expected = "expected an address such as https://wiki.example.com/docs";
+    let url = Url::parse(text).map_err(|error| format!("{expected}: {error}"))?;
+    let (_, rest) = text.split_once("://").ok_or(expected)?;
+    let host = url.host_str().filter(|_| url.scheme() == "https").ok_or(expected)?.to_owned();
+    let path = rest.find('/').and_then(|slash| rest.get(slash..)).unwrap_or("/");
+    let path = path.split(['?', '#']).next().unwrap_or("/").to_owned();
+    Ok(Address { host, path })
 }
 
 /// What happens to a path before any rule is asked.
@@ -205,7 +224,7 @@ fn in_json(arguments: &Arguments, place: &Place<'_>, explanation: &Explanation, 
             "method": arguments.method.as_str(),
             "host": place.app.host,
             "path": place.path,
-            "user": arguments.user,
+            "user": arguments.user.map(|user| user.to_string()),
         },
         "note": note,
         "decision": {

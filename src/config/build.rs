@@ -61,7 +61,11 @@ impl Build<'_> {
     /// `None` only together with a problem: then some part could not even be given a stand-in.
     fn config(&mut self, file: &File) -> Option<Config> {
         let edge = self.edge(file);
-        let public_port = edge.public_port.or(edge.https.first().map(SocketAddr::port)).unwrap_or(443);
+        let public_port = edge.public_port.unwrap_or_else(|| edge.https.first().map_or(443, SocketAddr::port));
+        if public_port == 0 {
+            let message = "port 0 leaves the redirect address unknown, expected listen.public_port too";
+            self.add("listen.https", file.listen.https.span(), message);
+        }
         let host = self.host("sign_in.host", &file.sign_in.host);
         let apps: Vec<_> = file.app.iter().map(|app| self.app(app)).collect();
         self.unique_apps(file, &apps, &host);

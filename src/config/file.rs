@@ -5,7 +5,7 @@ mod app;
 mod edge;
 mod words;
 
-pub(super) use app::{App, Connection, Health, UpstreamTls};
+pub(super) use app::{App, Connection, Health};
 pub(super) use edge::{Certificate, Limits, Listen, Tls};
 pub(super) use words::{BalanceWord, FormatWord, HttpWord, ResponseWord, Size, Span, TlsWord};
 

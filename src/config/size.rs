@@ -31,7 +31,7 @@ pub fn parse_size(text: &str) -> Result<u64, ParseSizeError> {
 /// The shortest spelling that [`parse_size`] reads back to the same value.
 #[must_use]
 pub fn format_size(bytes: u64) -> String {
-    let fitting = UNITS.into_iter().filter(|(_, factor)| bytes % factor == 0);
+    let fitting = UNITS.into_iter().filter(|(_, factor)| bytes.is_multiple_of(*factor));
     let (unit, factor) = fitting.max_by_key(|(_, factor)| if bytes == 0 { 0 } else { *factor }).unwrap_or(("B", 1));
     format!("{}{unit}", bytes / factor)
 }

@@ -234,6 +234,7 @@ fn values_out_of_bounds_are_refused_with_the_bounds() {
         ("[limits]\nstreams = 0", "12:11: limits.streams: expected a number from 1 to 10000"),
         ("[limits]\nstreams = -5", "12:11: limits.streams: expected a number from 1 to 10000"),
         ("[session]\nidle = \"13h\"", "12:8: session.idle: expected at most session.absolute"),
+        ("[listen]\nhttps = [\"0.0.0.0:0\"]", "12:9: listen.https: port 0 leaves the redirect address unknown"),
         ("[listen]\nhttps = []", "12:9: listen.https: expected at least one address with a port"),
         ("[listen]\nhttps = [\"443\"]", "12:10: listen.https: expected an address with a port such as"),
         (
@@ -394,6 +395,23 @@ fn problems_of_both_files_are_reported_together() {
     let lines: Vec<&str> = problems.lines().collect();
     assert_eq!(lines.len(), 3, "{problems}");
     assert!(lines[2].starts_with("rules.toml:1:1: missing key \"verdict\""), "{problems}");
+}
+
+#[test]
+fn what_is_unwise_is_warned_about() {
+    let person = "users = [\"7c40f2d9-5e1a-4b36-90cf-1d83a6e5b274:7c40f2d9-5e1a-4b36-90cf-1d83a6e5b274\"]";
+    let rules = format!(
+        "[[rule]]\nname = \"open\"\nwho = \"anyone\"\nverdict = \"allow\"\n\
+         [[rule]]\nname = \"foreign\"\n{person}\nverdict = \"allow\"\n"
+    );
+    let folder = Folder::with(SAMPLE, &rules);
+    let secret = folder.0.path().join("config/entra-client-secret");
+    std::fs::set_permissions(&secret, std::os::unix::fs::PermissionsExt::from_mode(0o644)).unwrap();
+    let warnings: Vec<String> = folder.load().unwrap().warnings.iter().map(ToString::to_string).collect();
+    assert_eq!(warnings.len(), 3, "{warnings:?}");
+    assert!(warnings[0].contains("entra.client_secret: everybody on this machine can read the file"));
+    assert!(warnings[1].contains("rule \"open\", who: opens whole apps to everybody"));
+    assert!(warnings[2].contains("rule \"foreign\", users: 7c40f2d9"));
 }
 
 #[test]

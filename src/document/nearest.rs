@@ -3,6 +3,10 @@
 /// The word among `known` that needs the fewest edits to become `typed`, if it is close enough to be meant.
 #[must_use]
 pub fn nearest<'a>(typed: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    // Nobody means to write a longer word, and the work grows with its length.
+    if typed.len() > 64 {
+        return None;
+    }
     let most = (typed.chars().count() / 3).max(1);
     known
         .into_iter()

@@ -6,6 +6,9 @@ use toml::de::{DeTable, DeValue};
 
 use super::{Document, Problem, nearest};
 
+/// TOML's own largest whole number.
+const LARGEST: i128 = i64::MAX as i128;
+
 /// Every disagreement of `document` with `schema`.
 pub(super) fn problems(document: &Document<'_>, schema: &Value) -> Vec<Problem> {
     let mut check = Check { document, root: schema, problems: vec![] };
@@ -123,7 +126,7 @@ impl<'a> Check<'a> {
     fn range(&mut self, schema: &Value, place: &Place, value: &Spanned<DeValue<'_>>, number: i128) {
         let bound = |name: &str| schema.get(name).and_then(Value::as_i64).map(i128::from);
         // Without an upper bound of its own a number still has to fit the type, which JSON numbers cannot all say.
-        let (least, most) = (bound("minimum").unwrap_or(0), bound("maximum").unwrap_or(i128::from(i64::MAX)));
+        let (least, most) = (bound("minimum").unwrap_or(0), bound("maximum").unwrap_or(LARGEST));
         if number < least || number > most {
             let message = format!("{}: expected a number from {least} to {most}{}", place.key, place.entry);
             self.add(value, message);

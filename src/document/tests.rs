@@ -91,6 +91,21 @@ fn text_that_is_not_toml_is_reported_with_its_place() {
 }
 
 #[test]
+fn numbers_of_every_spelling_are_read() {
+    for (text, size) in [("0x9", 9), ("0b11", 3), ("+5", 5), ("0o7", 7)] {
+        assert_eq!(read(&format!("name = \"x\"\nsize = {text}")).unwrap().size.map(|size| *size), Some(size), "{text}");
+    }
+    assert!(read("name = \"x\"\nsize = 1_0").is_err());
+}
+
+proptest::proptest! {
+    #[test]
+    fn no_text_makes_reading_panic(text in "([\\[\\]a-z=\"{}., \n0-9_\u{e4}-]|name|item|size|\n\\[\\[item\\]\\]\n){0,40}") {
+        drop(read(&text).map_err(|problems| problems.to_string()));
+    }
+}
+
+#[test]
 fn numbers_that_fit_no_type_are_refused() {
     for text in ["size = 99999999999999999999999999", "size = -1", "size = 0"] {
         let problems = read(&format!("name = \"x\"\n{text}")).unwrap_err();

@@ -173,7 +173,7 @@ fn reference(rules: &[Rule], facts: &Facts<'_>) -> (Verdict, Reason, Option<Stri
     let Destination::App { app, method, path, .. } = facts.destination;
     let mut people_say = vec![];
     for rule in rules {
-        let app_fits = rule.apps.is_empty() || rule.apps.iter().any(|a| *a == app);
+        let app_fits = rule.apps.is_empty() || rule.apps.contains(&app);
         let method_fits = rule.methods.is_empty() || rule.methods.iter().any(|m| m == method);
         // A block rule does not see path parameters.
         let names: Vec<&str> = path.split('/').map(|segment| segment.split(';').next().unwrap()).collect();

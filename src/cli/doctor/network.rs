@@ -18,23 +18,33 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub(super) async fn names(config: &Config) -> Vec<Finding> {
     let mut findings = Vec::new();
     let own = format!("redirect address {}", config.entra.redirect_uri);
-    let advice = "browsers must find this name at the gateway: add it to the DNS they use";
-    findings.push(resolves("redirect", &config.sign_in.host, &own, advice).await);
-    let mut hosts: BTreeMap<&str, (&str, &str)> = BTreeMap::new();
-    for app in &config.apps {
-        hosts.entry(&app.host).or_insert((&app.name, advice));
+    findings.push(found_by_browsers("redirect", &config.sign_in.host, &own).await);
+    let own_hosts: BTreeMap<&str, &str> =
+        config.apps.iter().map(|app| (app.host.as_str(), app.name.as_str())).collect();
+    for (host, app) in own_hosts {
+        findings.push(found_by_browsers("name", host, &format!("app \"{app}\"")).await);
     }
+    let mut hosts: BTreeMap<&str, &str> = BTreeMap::new();
     for app in &config.apps {
         for endpoint in &app.upstream.endpoints {
             let host = endpoint.rsplit_once(':').map_or(endpoint.as_str(), |(host, _)| host);
-            let advice = "the app cannot be reached by this name: correct upstream in the configuration, or the DNS of this machine";
-            hosts.entry(host).or_insert((&app.name, advice));
+            hosts.entry(host).or_insert(&app.name);
         }
     }
-    for (host, (app, advice)) in hosts {
-        findings.push(resolves("name", host, &format!("app \"{app}\""), advice).await);
+    let advice = "the app cannot be reached by this name: correct upstream in the configuration, or this machine's DNS";
+    for (host, app) in hosts {
+        findings.push(resolves("upstream", host, &format!("app \"{app}\""), advice).await);
     }
     findings
+}
+
+/// Whether one of the gateway's own names resolves, as far as this machine can tell for browsers elsewhere.
+async fn found_by_browsers(check: &'static str, host: &str, what: &str) -> Finding {
+    // RFC 6761 section 6.3: browsers take these for their own machine without asking anybody.
+    if host.ends_with(".localhost") {
+        return Finding::good(check, format!("{host} is the browser's own machine ({what})"));
+    }
+    resolves(check, host, what, "browsers must find this name at the gateway: add it to the DNS they use").await
 }
 
 async fn resolves(check: &'static str, host: &str, what: &str, advice: &str) -> Finding {

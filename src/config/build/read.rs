@@ -72,7 +72,7 @@ impl Build<'_> {
             let message =
                 format!("expected an address with a port such as 0.0.0.0:443 or [::]:443, got \"{}\"", **text);
             self.add(key, text.span(), message);
-            SocketAddr::from((Ipv4Addr::LOCALHOST, 0))
+            SocketAddr::from((Ipv4Addr::LOCALHOST, 443))
         })
     }
 

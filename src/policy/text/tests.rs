@@ -93,6 +93,10 @@ fn every_mistake_has_its_message_and_place() {
         "who = \"anyone\"\npaths = [\"/a/../b\"]",
         "rules.toml:5:10: rule \"r\", paths: \"/a/../b\": the segments \".\" and \"..\" never occur in a canonical path",
     );
+}
+
+#[test]
+fn contradictions_and_gaps_have_their_message_and_place() {
     refused(
         &format!("who = \"signed_in\"\ngroups = [\"{GROUP}\"]"),
         "rules.toml:4:7: rule \"r\", who: expected either \"who\" or \"users\" and \"groups\", got both",
