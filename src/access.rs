@@ -30,13 +30,13 @@ use crate::policy::Policy;
 use crate::session::Sessions;
 use crate::sign_in::{Asker, PREFIX, SignIn, Unauthenticated, Visit};
 use crate::telemetry::metrics::AppMetrics;
-use crate::telemetry::{Metrics, NoRandomness, RequestIds, WorkerMetrics};
+use crate::telemetry::{Metrics, RequestIds, WorkerMetrics};
 
 pub use error::AccessError;
 pub use gate::Permit;
 pub use private::{
-    App, AppConfig, Assertions, Balance, ClientHeaders, HeaderRules, HealthCheck, IdentityHeaders, Protocol, RouteError,
-    Routes, Scheme, SecretStore, UpstreamConfig, UpstreamTls, Upstreams,
+    App, AppConfig, AssertionError, Assertions, Balance, ClientHeaders, HeaderRules, HealthCheck, IdentityHeaders, Protocol, RouteError,
+    Routes, Scheme, SecretStore, StoreFailure, UpstreamConfig, UpstreamTls, Upstreams,
 };
 use refusal::Refusal;
 use served::Served;
@@ -82,7 +82,7 @@ pub struct Gateway {
     local: Mutex<Arc<Local>>,
     upstreams: Arc<Upstreams>,
     control: tokio::runtime::Handle,
-    ids: RequestIds,
+    ids: Arc<RequestIds>,
     metrics: Arc<Metrics>,
     worker: Arc<WorkerMetrics>,
     index: usize,
@@ -115,20 +115,18 @@ struct Asked<'a> {
 }
 
 impl Gateway {
-    /// The handler of worker `index`.
-    ///
-    /// # Errors
-    /// When the system gives no randomness for request ids.
+    /// The handler of worker `index`. `ids` should be this worker's own.
+    #[must_use]
     pub fn new(
         world: Arc<Generation<World>>,
         control: tokio::runtime::Handle,
         metrics: Arc<Metrics>,
+        ids: Arc<RequestIds>,
         index: usize,
-    ) -> Result<Self, NoRandomness> {
+    ) -> Self {
         let local = Mutex::new(Arc::new(Local::of(world.current(), &metrics, index)));
         let worker = metrics.worker(index).unwrap_or_default();
-        let (upstreams, ids) = (Arc::new(Upstreams::default()), RequestIds::new()?);
-        Ok(Self { world, local, upstreams, control, ids, metrics, worker, index })
+        Self { world, local, upstreams: Arc::default(), control, ids, metrics, worker, index }
     }
 
     fn local(&self) -> Arc<Local> {
@@ -192,10 +190,14 @@ impl Gateway {
         match gate::pass(local, asked, &request, &self.worker).await {
             Ok(permit) => {
                 served.permitted(local, asked, &request, &permit);
-                let assertion = permit.person().and_then(|person| {
-                    local.world.sign_in.refresh_if_due(&person.session);
-                    person.assertion(&local.world, asked.app)
+                let world = &local.world;
+                let assertion = permit.person().map(|person| {
+                    world.sign_in.refresh_if_due(&person.session);
+                    person.assertion(&world.assertions, asked.app, world.clock.now())
                 });
+                let Ok(assertion) = assertion.transpose() else {
+                    return respond::refuse(local, audience, Some(asked.app), &Refusal::NoAssertion, served);
+                };
                 let context = private::ForwardContext {
                     upstreams: &self.upstreams,
                     client: &asked.connection.headers,

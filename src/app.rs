@@ -23,7 +23,7 @@ use crate::generation::Generation;
 use crate::peers::Peers;
 use crate::session::{SessionError, Sessions};
 use crate::store::{Keyring, KeyringError, Store, StoreError};
-use crate::telemetry::{Metrics, NoRandomness};
+use crate::telemetry::{self, LogConfig, LogError, LogGuard, Metrics, NoRandomness, RequestIds};
 
 pub use reload::{ReloadError, Reloader};
 
@@ -50,7 +50,7 @@ pub struct App {
 
 /// What lives longer than one generation of the configuration.
 struct Lasting {
-    world: Generation<World>,
+    world: Arc<Generation<World>>,
     base: Base,
     certificates: Arc<Certificates>,
     config: std::sync::Mutex<Config>,
@@ -68,6 +68,8 @@ struct Base {
     assertions: Arc<Assertions>,
     audit: AuditLog,
     metrics: Arc<Metrics>,
+    /// One source of request ids per worker.
+    request_ids: Vec<Arc<RequestIds>>,
     /// The port of the first listener, for when the configuration says 0.
     port: u16,
 }
@@ -132,8 +134,9 @@ impl App {
         let metrics = Metrics::new(config.edge.workers);
         metrics.begin(Arc::clone(&clock));
         let (audit, audit_writer) = AuditLog::start(&audit_config(&config), Arc::clone(&clock), Arc::clone(&metrics))?;
-        let keyring = Arc::new(Keyring::open(&config.state_dir)?);
+        // The store first: its lock also guards the making of the key ring at the first start.
         let store = Store::open(&config.state_dir)?;
+        let keyring = Arc::new(Keyring::open(&config.state_dir)?);
         let peers = Peers::alone();
         let sessions = Sessions::open(
             config.session.clone(),
@@ -144,12 +147,13 @@ impl App {
         )?;
         let counted = sessions.clone();
         metrics.read_sessions_from(move || counted.count() as u64);
-        let secrets = world::SealedSecrets { store: store.clone(), keyring: Arc::clone(&keyring) };
+        let secrets = world::SealedSecrets { store: store.clone(), keyring: Arc::clone(&keyring), control: Handle::current() };
         let issuer = world::issuer(&config);
-        let assertions = Arc::new(Assertions::open(&issuer, Box::new(secrets), Arc::clone(&clock))?);
+        let assertions = Arc::new(Assertions::open(Box::new(secrets), issuer, ASSERTION_ROTATION, clock.now())?);
         let certificates = Certificates::load(&config.edge.tls.certificates)?;
         let edge = Edge::bind(config.edge.clone(), Arc::clone(&certificates), &metrics, Arc::clone(&clock))?;
         let port = edge.addresses().https.first().map_or(443, SocketAddr::port);
+        let request_ids = (0..config.edge.workers.max(1)).map(|_| RequestIds::new().map(Arc::new)).collect::<Result<_, _>>()?;
         let base = Base {
             control: Handle::current(),
             clock,
@@ -160,9 +164,10 @@ impl App {
             assertions,
             audit,
             metrics,
+            request_ids,
             port,
         };
-        let world = Generation::new(world::build(&base, &config, None)?);
+        let world = Arc::new(Generation::new(world::build(&base, &config, None)?));
         base.metrics.control.reloaded(Some(world.number()));
         let lasting = Arc::new(Lasting { world, base, certificates, config: std::sync::Mutex::new(config) });
         lasting.show_certificates();
@@ -179,6 +184,14 @@ impl App {
     #[must_use]
     pub const fn addresses(&self) -> &Addresses {
         &self.addresses
+    }
+
+    /// Begins to log for the whole process; lost lines are counted in this gateway's metrics.
+    ///
+    /// # Errors
+    /// See [`LogError`].
+    pub fn log_to(&self, config: &LogConfig) -> Result<LogGuard, LogError> {
+        telemetry::init(config, Arc::clone(&self.lasting.base.metrics.control.log_lines_dropped))
     }
 
     /// Sessions, for the demo and for tests.
@@ -205,7 +218,9 @@ impl App {
         let served = self.edge.run(
             move |index| {
                 let world = Arc::clone(&gateways);
-                Arc::new(Gateway::new(world, &gateways.base.control, &gateways.base.metrics, index))
+                let base = &world.base;
+                let ids = base.request_ids.get(index % base.request_ids.len().max(1)).cloned().unwrap_or_default();
+                Arc::new(Gateway::new(Arc::clone(&world.world), base.control.clone(), Arc::clone(&base.metrics), ids, index))
             },
             shutdown.clone(),
         );
@@ -252,6 +267,9 @@ impl App {
     }
 }
 
+/// How long a signing key for assertions is in use.
+const ASSERTION_ROTATION: Duration = Duration::from_secs(30 * 86_400);
+
 /// How often readiness is looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
@@ -288,7 +306,7 @@ impl Lasting {
     }
 
     fn show_certificates(&self) {
-        self.base.metrics.set_certificates(self.certificates.current().expiries());
+        self.base.metrics.set_certificates(self.certificates.current().expiries().to_vec());
     }
 }
 

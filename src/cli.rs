@@ -1,10 +1,16 @@
 //! Layer 7: the command line. Each command is one file; everything is printed through one [`Output`].
 
 mod check;
+#[cfg(feature = "simulator")]
+mod demo;
 mod doctor;
 mod explain;
 mod init;
 mod output;
+mod run;
+mod session;
+#[cfg(feature = "simulator")]
+mod simulate;
 
 pub use doctor::{Finding, Health};
 pub use output::Output;
@@ -31,6 +37,13 @@ enum Command {
     Explain(explain::Arguments),
     Doctor(doctor::Arguments),
     Init(init::Arguments),
+    Run(run::Arguments),
+    /// List and end sessions of a running gateway.
+    Session(session::SessionArgs),
+    #[cfg(feature = "simulator")]
+    Demo(demo::Arguments),
+    #[cfg(feature = "simulator")]
+    Simulate(simulate::Arguments),
 }
 
 /// Where the configuration is; shared by the commands that read it.
@@ -83,6 +96,12 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>, output: &mut Output) 
         Command::Explain(arguments) => explain::run(&arguments, output),
         Command::Doctor(arguments) => doctor::run(&arguments, output),
         Command::Init(arguments) => init::run(&arguments, output),
+        Command::Run(arguments) => run::run(&arguments, output),
+        Command::Session(arguments) => session::main(arguments, output),
+        #[cfg(feature = "simulator")]
+        Command::Demo(arguments) => demo::run(&arguments, output),
+        #[cfg(feature = "simulator")]
+        Command::Simulate(arguments) => simulate::run(&arguments, output),
     }
 }
 

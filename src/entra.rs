@@ -115,6 +115,12 @@ impl RelyingParty {
         }
     }
 
+    /// Whether every tenant's keys are at hand, so that people can sign in. Asks nobody.
+    #[must_use]
+    pub fn knows_keys(&self) -> bool {
+        self.inner.caches().all(|cache| cache.peek().is_some())
+    }
+
     /// Where to send the browser. Fetches discovery if it is not cached.
     ///
     /// # Errors

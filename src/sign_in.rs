@@ -131,6 +131,12 @@ impl SignIn {
         refresh::if_due(self, session);
     }
 
+    /// The identity provider, to be taken over by the next generation.
+    #[must_use]
+    pub fn provider(&self) -> &RelyingParty {
+        &self.parts.provider
+    }
+
     /// Hosts and lifetimes.
     #[must_use]
     pub fn config(&self) -> &Config {

@@ -10,6 +10,7 @@ use http::Request;
 pub use permit::Permit;
 pub use person::Person;
 
+use super::private::CachedAssertion;
 use super::refusal::Refusal;
 use super::{Asked, Local};
 use crate::facts::{Destination, Facts};
@@ -125,7 +126,7 @@ fn remember(local: &Local, asked: &Asked<'_>, value: &[u8], session: Arc<Session
     let version = session.version();
     let subject = session.subject();
     let headers = person::headers(&local.world.identity_headers, &subject);
-    let person = Arc::new(Person { session, subject, headers });
+    let person = Arc::new(Person { session, subject, headers, version, asserted: CachedAssertion::default() });
     let remembered = Remembered {
         host: asked.host.into(),
         cookie: value.into(),

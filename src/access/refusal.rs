@@ -32,8 +32,10 @@ pub(super) enum Refusal {
     MethodNotAllowed,
     /// A header is doubled, or nominated away, or claims to be what only the gateway says.
     BadHeader,
-    /// The app is not here any more or not yet: the request raced a reload.
+    /// The body for one of the gateway's own endpoints is too large or broke off.
     BodyTooLarge,
+    /// The signed assertion for the app could not be made, and without it the app would not know who asks.
+    NoAssertion,
 }
 
 impl Refusal {
@@ -50,6 +52,7 @@ impl Refusal {
             Self::MethodNotAllowed => "method_not_allowed",
             Self::BadHeader => "bad_header",
             Self::BodyTooLarge => "body_too_large",
+            Self::NoAssertion => "no_assertion",
         }
     }
 }

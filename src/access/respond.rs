@@ -35,7 +35,7 @@ pub(super) fn refuse(local: &Local, audience: Audience, app: Option<&App>, refus
             person: person.as_ref().map(|person| SignedInAs { name: &person.subject.name, email: &person.subject.email }),
             sign_out: Some(&sign_out),
         }),
-        Refusal::StoreDown => Page::StoreDown,
+        Refusal::StoreDown | Refusal::NoAssertion => Page::StoreDown,
         Refusal::BadAuthority | Refusal::BadHeader | Refusal::BadPath(_) => {
             Page::BadRequest { word: BadRequestWord::new(refusal.word()) }
         }

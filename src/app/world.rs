@@ -6,7 +6,7 @@ use std::time::Duration;
 use http::HeaderValue;
 
 use super::{AppError, Base};
-use crate::access::{HeaderRules, Routes, SecretError, SecretStore, World};
+use crate::access::{HeaderRules, Routes, SecretStore, StoreFailure, World};
 use crate::config::Config;
 use crate::entra::{Credential, RelyingParty};
 use crate::generation::Generation;
@@ -101,4 +101,19 @@ fn is_same_provider(old: &Config, new: &Config) -> bool {
 pub(super) struct SealedSecrets {
     pub(super) store: Store,
     pub(super) keyring: Arc<Keyring>,
+    pub(super) control: tokio::runtime::Handle,
+}
+
+impl SecretStore for SealedSecrets {
+    fn load(&self, name: &str) -> Result<Option<Vec<u8>>, StoreFailure> {
+        Ok(self.store.load_secret(&self.keyring, name)?)
+    }
+
+    fn save(&self, name: &str, secret: &[u8]) -> Result<(), StoreFailure> {
+        // Rare (first start and rotation). On a thread of its own, because the caller may be inside a runtime.
+        std::thread::scope(|scope| {
+            let saving = scope.spawn(|| self.control.block_on(self.store.save_secret(&self.keyring, name, secret)));
+            saving.join().map_err(|_| "the saving thread panicked")?.map_err(Into::into)
+        })
+    }
 }

@@ -9,7 +9,7 @@ use crate::facts::TenantId;
 use crate::telemetry::Secret;
 
 /// The one identity provider.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
     /// Login host, e.g. `https://login.microsoftonline.com/`. `http` only for loopback (simulator).
     pub authority: Url,
@@ -34,7 +34,7 @@ pub struct Config {
 }
 
 /// Proof of being the registered application.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Credential {
     /// `client_secret_post`.
     Secret(Secret<String>),

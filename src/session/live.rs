@@ -33,6 +33,8 @@ pub struct Session {
     refreshing: AtomicBool,
     /// Tick of the last refresh or attempt.
     refreshed: AtomicU64,
+    /// Tick of the last refresh that succeeded; the sign-in counts as one.
+    vouched: AtomicU64,
 }
 
 impl Session {
@@ -56,6 +58,7 @@ impl Session {
             subject: RwLock::new(Arc::new(record.subject)),
             refreshing: AtomicBool::new(false),
             refreshed: AtomicU64::new(refreshed),
+            vouched: AtomicU64::new(refreshed),
         }
     }
 
@@ -133,6 +136,12 @@ impl Session {
             && now.since(Tick(self.refreshed.load(Ordering::Relaxed))) >= every
     }
 
+    /// How long ago the provider last vouched for this person.
+    #[must_use]
+    pub fn silent_for(&self, now: Tick) -> Duration {
+        now.since(Tick(self.vouched.load(Ordering::Relaxed)))
+    }
+
     /// The right to refresh now, if it is due and nobody else is at it. The attempt counts even if it fails, so a
     /// provider that is down is asked once per `every`, not once per request.
     #[must_use]
@@ -155,7 +164,9 @@ impl Session {
         if subject.user != self.user {
             return Err(SessionError::OtherUser);
         }
-        self.refreshed.store(self.clock.tick().0, Ordering::Relaxed);
+        let now = self.clock.tick().0;
+        self.refreshed.store(now, Ordering::Relaxed);
+        self.vouched.store(now, Ordering::Relaxed);
         let mut current = self.subject.write().unwrap_or_else(PoisonError::into_inner);
         if **current != subject {
             *current = Arc::new(subject);

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use http::{HeaderName, HeaderValue};
 
-use crate::access::private::IdentityHeaders;
-use crate::facts::{Groups, Subject};
+use crate::access::private::{App, Asserted, AssertionError, Assertions, CachedAssertion, IdentityHeaders};
+use crate::facts::{Groups, Subject, UnixTime};
 use crate::session::Session;
 
 /// A person, as one connection last verified them.
@@ -16,6 +16,21 @@ pub struct Person {
     pub subject: Arc<Subject>,
     /// The identity headers for the upstream, ready made.
     pub headers: Arc<[(HeaderName, HeaderValue)]>,
+    /// [`Session::version`] that `subject` belongs to.
+    pub version: u64,
+    /// The last assertion signed on this connection.
+    pub(super) asserted: CachedAssertion,
+}
+
+impl Person {
+    /// The signed assertion about this person for `app`; signed anew at most every 30 s per connection and app.
+    ///
+    /// # Errors
+    /// When it cannot be signed; the request must then not be forwarded.
+    pub fn assertion(&self, assertions: &Assertions, app: &App, now: UnixTime) -> Result<HeaderValue, AssertionError> {
+        let wanted = Asserted { subject: &self.subject, session: &self.session.key, version: self.version, app };
+        self.asserted.header(assertions, wanted, now)
+    }
 }
 
 /// The identity headers for `subject`. Values are printable ASCII: display names and addresses are percent-encoded

@@ -13,6 +13,7 @@ use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
 
+use crate::facts::UnixTime;
 use crate::edge::config::CertificateFiles;
 
 /// Why a set of certificates was not accepted. Says which file and what was expected of it.
@@ -136,6 +137,7 @@ pub struct CertSet {
     exact: HashMap<Box<str>, Arc<CertifiedKey>>,
     /// What follows the first label of a wildcard name, lower case, without the dot.
     wildcard: HashMap<Box<str>, Arc<CertifiedKey>>,
+    expiries: Vec<(String, UnixTime)>,
 }
 
 impl CertSet {
@@ -148,9 +150,12 @@ impl CertSet {
         let mut exact = HashMap::new();
         let mut wildcard = HashMap::new();
         let mut default = None;
+        let mut expiries = Vec::with_capacity(files.len());
         for entry in files {
             let key = Arc::new(load_pair(entry)?);
-            for name in names(&key, &entry.certificate)? {
+            let names = names(&key, &entry.certificate)?;
+            expiries.extend(not_after(&key).map(|at| (names.first().cloned().unwrap_or_default(), at)));
+            for name in names {
                 let (map, name) = match name.strip_prefix("*.") {
                     Some(parent) => (&mut wildcard, parent),
                     None => (&mut exact, name.as_str()),
@@ -159,7 +164,13 @@ impl CertSet {
             }
             default.get_or_insert(key);
         }
-        Ok(Self { default: default.ok_or(CertError::Empty)?, exact, wildcard })
+        Ok(Self { default: default.ok_or(CertError::Empty)?, exact, wildcard, expiries })
+    }
+
+    /// First name and end of validity of each certificate, in the order of the files.
+    #[must_use]
+    pub fn expiries(&self) -> &[(String, UnixTime)] {
+        &self.expiries
     }
 
     /// Whether a certificate other than by default would be shown for `name`.
@@ -190,6 +201,12 @@ impl fmt::Debug for CertSet {
 /// Lower case, without one trailing dot.
 fn fold(name: &str) -> String {
     name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase()
+}
+
+/// When the leaf ends to be valid; it was parsed before, so this always answers.
+fn not_after(key: &CertifiedKey) -> Option<UnixTime> {
+    let (_, leaf) = x509_parser::parse_x509_certificate(key.cert.first()?).ok()?;
+    Some(UnixTime(u64::try_from(leaf.validity().not_after.timestamp()).unwrap_or(0)))
 }
 
 fn load_pair(files: &CertificateFiles) -> Result<CertifiedKey, CertError> {
