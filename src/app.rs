@@ -23,7 +23,7 @@ use crate::generation::Generation;
 use crate::peers::Peers;
 use crate::session::{SessionError, Sessions};
 use crate::store::{Keyring, KeyringError, Store, StoreError};
-use crate::telemetry::{self, LogConfig, LogError, LogGuard, Metrics, NoRandomness, RequestIds};
+use crate::telemetry::{self, LogConfig, LogError, LogGuard, Metrics, NoRandomness};
 
 pub use reload::{ReloadError, Reloader};
 
@@ -68,8 +68,6 @@ struct Base {
     assertions: Arc<Assertions>,
     audit: AuditLog,
     metrics: Arc<Metrics>,
-    /// One source of request ids per worker.
-    request_ids: Vec<Arc<RequestIds>>,
     /// The port of the first listener, for when the configuration says 0.
     port: u16,
 }
@@ -153,7 +151,6 @@ impl App {
         let certificates = Certificates::load(&config.edge.tls.certificates)?;
         let edge = Edge::bind(config.edge.clone(), Arc::clone(&certificates), &metrics, Arc::clone(&clock))?;
         let port = edge.addresses().https.first().map_or(443, SocketAddr::port);
-        let request_ids = (0..config.edge.workers.max(1)).map(|_| RequestIds::new().map(Arc::new)).collect::<Result<_, _>>()?;
         let base = Base {
             control: Handle::current(),
             clock,
@@ -164,9 +161,10 @@ impl App {
             assertions,
             audit,
             metrics,
-            request_ids,
             port,
         };
+        // One source of request ids per worker, made here because making one can fail.
+        let ids = (0..config.edge.workers.max(1)).map(|_| RequestIds::new()).collect::<Result<Vec<_>, _>>()?;
         let world = Arc::new(Generation::new(world::build(&base, &config, None)?));
         base.metrics.control.reloaded(Some(world.number()));
         let lasting = Arc::new(Lasting { world, base, certificates, config: std::sync::Mutex::new(config) });
@@ -219,8 +217,7 @@ impl App {
             move |index| {
                 let world = Arc::clone(&gateways);
                 let base = &world.base;
-                let ids = base.request_ids.get(index % base.request_ids.len().max(1)).cloned().unwrap_or_default();
-                Arc::new(Gateway::new(Arc::clone(&world.world), base.control.clone(), Arc::clone(&base.metrics), ids, index))
+                Arc::new(Gateway::new(Arc::clone(&world.world), base.control.clone(), Arc::clone(&base.metrics), index))
             },
             shutdown.clone(),
         );

@@ -131,6 +131,12 @@ impl SignIn {
         refresh::if_due(self, session);
     }
 
+    /// Whether the provider's keys are at hand.
+    #[must_use]
+    pub fn knows_provider_keys(&self) -> bool {
+        self.parts.provider.knows_keys()
+    }
+
     /// The identity provider, to be taken over by the next generation.
     #[must_use]
     pub fn provider(&self) -> &RelyingParty {

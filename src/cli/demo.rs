@@ -15,7 +15,7 @@ use super::run::{chain, serve_here};
 use super::{Exit, Output};
 use crate::app::App;
 use crate::config::Config;
-use crate::simulator::{Options, Running, Simulator, World, demo as people};
+use crate::simulator::{self as people, Options, Running, Simulator, World};
 
 /// Run gateway, simulated Entra and two sample apps on this machine.
 #[derive(Debug, Args)]

@@ -36,6 +36,12 @@ impl Output {
         }
     }
 
+    /// Prints the answer as one line of JSON, at once, for programs that wait for it.
+    pub fn compact(&mut self, value: &serde_json::Value) {
+        self.line(&value.to_string());
+        drop(self.answers.flush());
+    }
+
     /// Prints what is wrong.
     pub fn complain(&mut self, text: &str) {
         drop(writeln!(self.complaints, "{text}"));

@@ -7,7 +7,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::run::chain;
 use super::{Exit, Output};
-use crate::simulator::{Options, Simulator, World, demo};
+use crate::simulator::{self as demo, Options, Simulator, World};
 
 /// Run a Microsoft Entra ID look-alike on this machine.
 #[derive(Debug, Args)]
