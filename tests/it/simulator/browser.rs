@@ -43,7 +43,7 @@ impl Reply {
     /// The parameters of an answer by query or fragment.
     pub(crate) fn answer(&self) -> HashMap<String, String> {
         let url = self.location().unwrap_or_else(|| panic!("no redirect: {} {}", self.status, self.text()));
-        let text = url.fragment().or(url.query()).unwrap_or_default().to_owned();
+        let text = url.fragment().or_else(|| url.query()).unwrap_or_default().to_owned();
         url::form_urlencoded::parse(text.as_bytes()).into_owned().collect()
     }
 

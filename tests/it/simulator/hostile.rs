@@ -6,7 +6,7 @@ use http::StatusCode;
 use portcullis::simulator::{ALICE, APP_ID, CONTOSO, Hostile};
 use serde_json::{Value, json};
 
-use super::browser::{Browser, Reply, claims, head, is_signed, part, redemption, request};
+use super::browser::{Browser, Reply, but, claims, head, is_signed, part, redemption, request};
 
 /// The reply of a redemption in this mode.
 async fn reply(b: &mut Browser, mode: Hostile) -> Reply {
@@ -88,9 +88,18 @@ async fn missing_claims_are_missing() {
         (Hostile::MissingExp, "exp"),
         (Hostile::MissingVer, "ver"),
         (Hostile::MissingAud, "aud"),
-        (Hostile::MissingAcrs, "acrs"),
     ] {
         assert!(claims(&token(&mut b, mode).await).get(name).is_none(), "{name}");
+    }
+    // `acrs` is there only when asked for: once as asked, once left out.
+    let asked = but(request(), "claims", Some(r#"{"id_token":{"acrs":{"essential":true,"value":"c1"}}}"#));
+    for (mode, is_there) in [(None, true), (Some(Hostile::MissingAcrs), false)] {
+        let code = b.authorize(&asked).await.answer()["code"].clone();
+        if let Some(mode) = mode {
+            b.sim.levers().hostile(mode, 1);
+        }
+        let tokens = b.token(&redemption(&code)).await.json();
+        assert_eq!(claims(&tokens["id_token"]).get("acrs").is_some(), is_there);
     }
 }
 
