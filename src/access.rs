@@ -82,7 +82,7 @@ pub struct Gateway {
     local: Mutex<Arc<Local>>,
     upstreams: Arc<Upstreams>,
     control: tokio::runtime::Handle,
-    ids: Arc<RequestIds>,
+    ids: RequestIds,
     metrics: Arc<Metrics>,
     worker: Arc<WorkerMetrics>,
     index: usize,
@@ -121,7 +121,7 @@ impl Gateway {
         world: Arc<Generation<World>>,
         control: tokio::runtime::Handle,
         metrics: Arc<Metrics>,
-        ids: Arc<RequestIds>,
+        ids: RequestIds,
         index: usize,
     ) -> Self {
         let local = Mutex::new(Arc::new(Local::of(world.current(), &metrics, index)));

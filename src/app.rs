@@ -23,7 +23,7 @@ use crate::generation::Generation;
 use crate::peers::Peers;
 use crate::session::{SessionError, Sessions};
 use crate::store::{Keyring, KeyringError, Store, StoreError};
-use crate::telemetry::{self, LogConfig, LogError, LogGuard, Metrics, NoRandomness};
+use crate::telemetry::{self, LogConfig, LogError, LogGuard, Metrics, NoRandomness, RequestIds};
 
 pub use reload::{ReloadError, Reloader};
 
@@ -46,6 +46,7 @@ pub struct App {
     audit_writer: std::thread::JoinHandle<()>,
     readiness: Readiness,
     addresses: Addresses,
+    ids: RequestIds,
 }
 
 /// What lives longer than one generation of the configuration.
@@ -163,8 +164,7 @@ impl App {
             metrics,
             port,
         };
-        // One source of request ids per worker, made here because making one can fail.
-        let ids = (0..config.edge.workers.max(1)).map(|_| RequestIds::new()).collect::<Result<Vec<_>, _>>()?;
+        let ids = RequestIds::new()?;
         let world = Arc::new(Generation::new(world::build(&base, &config, None)?));
         base.metrics.control.reloaded(Some(world.number()));
         let lasting = Arc::new(Lasting { world, base, certificates, config: std::sync::Mutex::new(config) });
@@ -175,7 +175,7 @@ impl App {
             redirect: edge.addresses().redirect.clone(),
             admin: vec![admin.address()],
         };
-        Ok(Self { lasting, edge, admin, audit_writer, readiness, addresses })
+        Ok(Self { lasting, edge, admin, audit_writer, readiness, addresses, ids })
     }
 
     /// Where it listens.
@@ -212,12 +212,12 @@ impl App {
         let base = self.lasting.base.clone();
         write_addresses(&self.lasting, &self.addresses);
         let background = self.background(&shutdown);
-        let gateways = Arc::clone(&self.lasting);
+        let (gateways, ids) = (Arc::clone(&self.lasting), self.ids);
         let served = self.edge.run(
             move |index| {
-                let world = Arc::clone(&gateways);
-                let base = &world.base;
-                Arc::new(Gateway::new(Arc::clone(&world.world), base.control.clone(), Arc::clone(&base.metrics), index))
+                let Lasting { world, base, .. } = &*gateways;
+                let (control, metrics) = (base.control.clone(), Arc::clone(&base.metrics));
+                Arc::new(Gateway::new(Arc::clone(world), control, metrics, ids.fork(index), index))
             },
             shutdown.clone(),
         );

@@ -74,6 +74,7 @@ impl Config {
             (Ok(mut config), Ok(rules)) => {
                 config.rules = rules;
                 config.warnings.extend(unwise(&config, &rules_path));
+                config.path = Some(path.to_owned());
                 config.files.push(path.to_owned());
                 config.files.push(rules_path);
                 Ok(config)

@@ -118,12 +118,6 @@ impl RelyingParty {
     /// Whether every tenant's keys are at hand, so that people can sign in. Asks nobody.
     #[must_use]
     pub fn knows_keys(&self) -> bool {
-        self.inner.caches().all(|cache| cache.peek().is_some())
-    }
-
-    /// Whether every tenant's keys are at hand, so that people can sign in. Asks nobody.
-    #[must_use]
-    pub fn knows_keys(&self) -> bool {
         self.inner.tenants.iter().all(|(_, cache)| cache.peek().is_some())
     }
 

@@ -101,7 +101,7 @@ async fn examine(config: &Config, clock: &SharedClock) -> Vec<Finding> {
     let mut findings = machine::configuration(config);
     findings.push(machine::state_dir(&config.state_dir));
     findings.extend(network::names(config).await);
-    findings.extend(network::provider(config).await);
+    findings.extend(network::provider(config, clock).await);
     findings.extend(certificates::check(config, clock.now()));
     findings.extend(machine::ports(config));
     findings

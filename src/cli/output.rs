@@ -42,6 +42,11 @@ impl Output {
         drop(self.answers.flush());
     }
 
+    /// Both streams, for a command that writes them itself.
+    pub(super) fn streams(&mut self) -> (&mut (dyn Write + Send), &mut (dyn Write + Send)) {
+        (&mut *self.answers, &mut *self.complaints)
+    }
+
     /// Prints what is wrong.
     pub fn complain(&mut self, text: &str) {
         drop(writeln!(self.complaints, "{text}"));

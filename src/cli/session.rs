@@ -12,8 +12,10 @@ use http_body_util::{BodyExt as _, Empty, Limited};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
+use super::{Exit, Output};
 use crate::admin::token::{TokenError, load};
 use crate::admin::{Ended, SessionLine, SessionList};
+use crate::config::Config;
 use crate::facts::UserKey;
 use crate::telemetry::Secret;
 
@@ -67,12 +69,42 @@ pub(crate) struct Target {
     pub(crate) token_file: PathBuf,
 }
 
+/// The command as `cli` calls it: on a small runtime of its own.
+pub(super) fn main(args: SessionArgs, output: &mut Output) -> Exit {
+    let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else {
+        output.complain("portcullis session: no runtime can be started");
+        return Exit::Invalid;
+    };
+    let (answers, complaints) = output.streams();
+    match runtime.block_on(run(args, of_config, answers, complaints)) {
+        0 => Exit::Done,
+        2 => Exit::Usage,
+        _ => Exit::Invalid,
+    }
+}
+
+/// Address and token file of the gateway that runs from this configuration file. A port 0 is looked up in the
+/// `addresses.json` that the running gateway wrote.
+fn of_config(path: &Path) -> Result<Target, String> {
+    let config = Config::load(path).map_err(|error| error.to_string())?;
+    let token_file = config.admin.token_file.clone().unwrap_or_else(|| config.state_dir.join("admin-token"));
+    let admin = if config.admin.listen.port() == 0 {
+        let file = config.state_dir.join("addresses.json");
+        let text = std::fs::read(&file).map_err(|error| format!("{}: {error}; is the gateway running?", file.display()))?;
+        let addresses: serde_json::Value = serde_json::from_slice(&text).map_err(|error| error.to_string())?;
+        addresses.pointer("/admin/0").and_then(|text| text.as_str()).unwrap_or_default().to_owned()
+    } else {
+        config.admin.listen.to_string()
+    };
+    Ok(Target { admin, token_file })
+}
+
 /// Runs the command; the process's exit code. `from_config` reads the target out of a configuration file.
 pub(crate) async fn run(
     args: SessionArgs,
     from_config: impl FnOnce(&Path) -> Result<Target, String>,
-    out: &mut impl Write,
-    problems: &mut impl Write,
+    out: &mut (impl Write + ?Sized),
+    problems: &mut (impl Write + ?Sized),
 ) -> u8 {
     let outcome = match connect(&args, from_config) {
         Ok(admin) => execute(args.command, &admin, out).await,
@@ -102,7 +134,7 @@ fn connect(args: &SessionArgs, from_config: impl FnOnce(&Path) -> Result<Target,
     Ok(Admin { address: loopback(&address)?, token })
 }
 
-async fn execute(command: SessionCommand, admin: &Admin, out: &mut impl Write) -> Result<(), Problem> {
+async fn execute(command: SessionCommand, admin: &Admin, out: &mut (impl Write + ?Sized)) -> Result<(), Problem> {
     match command {
         SessionCommand::Ls { user, json } => {
             let query = user.map(|user| format!("?user={user}")).unwrap_or_default();
@@ -182,12 +214,12 @@ fn is_short_id(id: &str) -> bool {
     id.len() == 16 && id.bytes().all(|b| b.is_ascii_hexdigit())
 }
 
-fn print_json(out: &mut impl Write, value: &impl serde::Serialize) -> Result<(), Problem> {
+fn print_json(out: &mut (impl Write + ?Sized), value: &impl serde::Serialize) -> Result<(), Problem> {
     serde_json::to_writer(&mut *out, value).map_err(|error| Problem::Output(error.into()))?;
     writeln!(out).map_err(Problem::Output)
 }
 
-fn print_table(out: &mut impl Write, list: &SessionList) -> Result<(), Problem> {
+fn print_table(out: &mut (impl Write + ?Sized), list: &SessionList) -> Result<(), Problem> {
     if list.sessions.is_empty() {
         return writeln!(out, "no live sessions").map_err(Problem::Output);
     }

@@ -88,6 +88,7 @@ impl Build<'_> {
             apps,
             identity_headers,
             trusted_proxies,
+            require_sni: file.tls.require_sni,
             hsts: (!hsts.is_zero()).then_some(hsts),
             rules: Vec::new(),
             decision_log,
@@ -96,6 +97,7 @@ impl Build<'_> {
             log,
             warnings: std::mem::take(&mut self.warnings),
             files: std::mem::take(&mut self.files),
+            path: None,
         })
     }
 

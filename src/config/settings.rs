@@ -26,6 +26,8 @@ pub struct Config {
     pub identity_headers: access::IdentityHeaders,
     /// Networks whose forwarding headers are believed; empty means nobody.
     pub trusted_proxies: Vec<IpNet>,
+    /// Whether a client must send a TLS server name.
+    pub require_sni: bool,
     /// `max-age` of `Strict-Transport-Security`, if it is sent.
     pub hsts: Option<Duration>,
     /// Access rules, in order.
@@ -42,6 +44,8 @@ pub struct Config {
     pub warnings: Vec<Problem>,
     /// Every file this generation was made from, to be watched.
     pub files: Vec<PathBuf>,
+    /// The file it was read from; `None` for one made in memory.
+    pub path: Option<PathBuf>,
 }
 
 /// One JSON line per decision.

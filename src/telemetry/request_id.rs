@@ -75,6 +75,13 @@ impl RequestIds {
         Ok(Self { prefix: u64::from_le_bytes(bytes), start: u64::from_le_bytes(start), count: AtomicU64::new(0) })
     }
 
+    /// A source for worker `index`, whose ids differ from this one's and every other worker's.
+    #[must_use]
+    pub fn fork(&self, index: usize) -> Self {
+        let index = u64::try_from(index).unwrap_or(u64::MAX).wrapping_add(1);
+        Self { prefix: self.prefix ^ scatter(index), start: self.start, count: AtomicU64::new(0) }
+    }
+
     /// The next id. Safe from any thread.
     #[must_use]
     pub fn next(&self) -> RequestId {

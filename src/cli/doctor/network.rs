@@ -2,14 +2,17 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::{TcpStream, lookup_host};
 use tokio::time::timeout;
 
 use crate::config::Config;
+use crate::entra::{ProbeFinding, ProbeOutcome, RelyingParty};
+use crate::facts::SharedClock;
 
-use super::Finding;
+use super::{Finding, Health};
 
 /// Longer than any healthy answer, short enough to wait for.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -63,7 +66,7 @@ async fn resolves(check: &'static str, host: &str, what: &str, advice: &str) -> 
 }
 
 /// Whether the provider can be reached at all.
-pub(super) async fn provider(config: &Config) -> Vec<Finding> {
+pub(super) async fn provider(config: &Config, clock: &SharedClock) -> Vec<Finding> {
     let authority = &config.entra.authority;
     let host = authority.host_str().unwrap_or_default();
     let port = authority.port_or_known_default().unwrap_or(443);
@@ -73,5 +76,28 @@ pub(super) async fn provider(config: &Config) -> Vec<Finding> {
         Ok(Err(error)) => Finding::bad("provider", format!("{host}:{port}: {error}"), advice),
         Err(_) => Finding::bad("provider", format!("{host}:{port}: no connection in 5s"), advice),
     };
-    vec![finding]
+    let reached = finding.health == Health::Good;
+    let mut findings = vec![finding];
+    match RelyingParty::new(config.entra.clone(), Arc::clone(clock)) {
+        // Without a connection the probe would only repeat that there is none, slowly.
+        Ok(provider) if reached => findings.extend(provider.probe().await.into_iter().map(Finding::from)),
+        Ok(_) => {}
+        Err(error) => {
+            let advice = "correct [entra] in the configuration";
+            findings.push(Finding::bad("credential", error.to_string(), advice));
+        }
+    }
+    findings
+}
+
+impl From<ProbeFinding> for Finding {
+    fn from(probed: ProbeFinding) -> Self {
+        let ProbeFinding { check, outcome, found, advice } = probed;
+        let health = match outcome {
+            ProbeOutcome::Good => Health::Good,
+            ProbeOutcome::Doubtful => Health::Doubtful,
+            ProbeOutcome::Bad => Health::Bad,
+        };
+        Self { check, health, found, advice: advice.to_owned() }
+    }
 }

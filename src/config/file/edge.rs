@@ -60,6 +60,13 @@ pub(in crate::config) struct Tls {
     /// How often the session ticket key is replaced; a ticket lives for two such spans.
     #[serde(default = "ticket_rotation")]
     pub(in crate::config) ticket_rotation: Span,
+    /// Whether a client must send a server name; without one it gets 421. Turn it off only for old devices and probes.
+    #[serde(default = "yes")]
+    pub(in crate::config) require_sni: bool,
+}
+
+const fn yes() -> bool {
+    true
 }
 
 fn oldest() -> At<TlsWord> {
