@@ -74,9 +74,10 @@ impl Protocols {
         let version = client.http;
         let connection = Arc::new(handler.open(client));
         let call = Call { handler, connection, watch: Arc::clone(&watch), metrics, refusals: seat.refusals() };
+        let call = Arc::new(call);
         match version {
             HttpVersion::Http1 => {
-                let service = service_fn(move |request| call.clone().http1(request));
+                let service = service_fn(move |request| Arc::clone(&call).http1(request));
                 let connection = self.http1.serve_connection(Guard::http1(io, seat, self.rules), service);
                 let mut connection = pin!(connection.with_upgrades());
                 drive(&watch, connection.as_mut(), http1::UpgradeableConnection::graceful_shutdown).await;
@@ -85,7 +86,7 @@ impl Protocols {
                 }
             }
             HttpVersion::Http2 => {
-                let service = service_fn(move |request| call.clone().http2(request));
+                let service = service_fn(move |request| Arc::clone(&call).http2(request));
                 let guard = Guard::http2(io, seat, self.control_frames);
                 let mut connection = pin!(self.http2.serve_connection(guard, service));
                 drive(&watch, connection.as_mut(), http2::Connection::graceful_shutdown).await;
@@ -113,7 +114,7 @@ where
     }
 }
 
-/// What one request needs; made once per connection and cloned per request.
+/// What requests need, shared by all of one connection.
 struct Call<H: Handler> {
     handler: Arc<H>,
     connection: Arc<H::Connection>,
@@ -122,22 +123,10 @@ struct Call<H: Handler> {
     refusals: Arc<RefusalCounts>,
 }
 
-impl<H: Handler> Clone for Call<H> {
-    fn clone(&self) -> Self {
-        Self {
-            handler: Arc::clone(&self.handler),
-            connection: Arc::clone(&self.connection),
-            watch: Arc::clone(&self.watch),
-            metrics: Arc::clone(&self.metrics),
-            refusals: Arc::clone(&self.refusals),
-        }
-    }
-}
-
 impl<H: Handler> Call<H> {
     /// Answers an HTTP/1 request. The part before the future runs when the head was read, in order.
     fn http1(
-        self,
+        self: Arc<Self>,
         request: Request<Incoming>,
     ) -> impl Future<Output = Result<Response<Served>, Infallible>> + Send + use<H> {
         let refusal = match self.watch.take_head() {
@@ -184,7 +173,7 @@ impl<H: Handler> Call<H> {
     }
 
     fn http2(
-        self,
+        self: Arc<Self>,
         request: Request<Incoming>,
     ) -> impl Future<Output = Result<Response<Served>, Infallible>> + Send + use<H> {
         let running = self.watch.begin_request();

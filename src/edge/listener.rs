@@ -119,6 +119,9 @@ impl Edge {
 
     /// Starts one thread per worker. `make_handler` is called on each of them, inside its runtime. The future ends
     /// when `shutdown` has begun and all connections are gone, at the latest after the configured drain time.
+    ///
+    /// # Errors
+    /// The future fails when a worker's thread or runtime could not be started, or its thread panicked.
     pub fn run<H: Handler>(
         self,
         make_handler: impl Fn(usize) -> Arc<H> + Send + Sync + 'static,

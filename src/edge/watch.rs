@@ -336,10 +336,6 @@ impl Registry {
         &self.metrics
     }
 
-    pub(super) const fn limits(&self) -> &Limits {
-        &self.limits
-    }
-
     /// Enters a new connection; it leaves when the returned seat is dropped.
     pub(super) fn enter(self: &Arc<Self>, admission: Admission) -> Seat {
         let watch = Arc::new(Watch::new(Arc::clone(&self.now)));

@@ -72,9 +72,14 @@ impl Proxied {
             match Pin::new(&mut self.incoming).poll_frame(cx) {
                 Poll::Ready(Some(Ok(frame))) => {
                     self.progress = true;
-                    if let Some(frame) = pass_frame(frame) {
-                        return Poll::Ready(Some(Ok(frame)));
-                    }
+                    let trailers = match frame.into_trailers() {
+                        Ok(trailers) => trailers,
+                        Err(data) => return Poll::Ready(Some(Ok(data))),
+                    };
+                    // Trailers are the end of a body; the library does not ask again after them.
+                    self.end(BodyEnd::Complete);
+                    let kept = keep_allowed_trailers(trailers);
+                    return Poll::Ready((!kept.is_empty()).then(|| Ok(Frame::trailers(kept))));
                 }
                 Poll::Ready(Some(Err(error))) => {
                     self.end(BodyEnd::Broken);
@@ -140,17 +145,6 @@ impl Drop for Proxied {
             let end = if self.incoming.is_end_stream() { BodyEnd::Complete } else { BodyEnd::Dropped };
             self.end(end);
         }
-    }
-}
-
-/// Data as it is, trailers as far as they are allowed.
-fn pass_frame(frame: Frame<Bytes>) -> Option<Frame<Bytes>> {
-    match frame.into_trailers() {
-        Ok(trailers) => {
-            let kept = keep_allowed_trailers(trailers);
-            (!kept.is_empty()).then(|| Frame::trailers(kept))
-        }
-        Err(frame) => Some(frame),
     }
 }
 
