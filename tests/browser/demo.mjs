@@ -1,6 +1,6 @@
 // Starts `portcullis demo` on free ports and reads where everything is.
 //
-// Assumed: `demo --json --ports 0 --state DIR` prints one line of JSON once everything answers:
+// Assumed: `demo --json --any-port --state DIR` prints one line of JSON once everything answers:
 //   { "wiki": url, "payroll": url, "portal": url, "admin": url, "simulator": url, "certificate": path of the leaf, PEM }
 import { spawn } from 'node:child_process';
 import { X509Certificate, createHash } from 'node:crypto';
@@ -14,7 +14,7 @@ const program = process.env.PORTCULLIS ?? join(process.env.CARGO_TARGET_DIR ?? j
 
 export async function startDemo() {
   const state = await mkdtemp(join(tmpdir(), 'portcullis-demo-'));
-  const child = spawn(program, ['demo', '--json', '--ports', '0', '--state', state], { stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(program, ['demo', '--json', '--any-port', '--state', state], { stdio: ['ignore', 'pipe', 'pipe'] });
   const written = [];
   createInterface({ input: child.stderr }).on('line', (line) => written.push(line));
   const first = await new Promise((resolve, reject) => {
