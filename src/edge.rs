@@ -1,10 +1,24 @@
 //! Layer 2: sockets, TLS, connections, tunnels, limits. Knows no user and no rule.
 
+mod admission;
 mod body;
 mod config;
+mod connection;
+mod guard;
+mod listener;
+mod proxy_protocol;
+mod redirect;
+mod shutdown;
+mod tls;
+pub mod tunnel;
+mod watch;
 
-pub use body::{Body, BodyError};
+pub use body::{Body, BodyEnd, BodyError, OnEnd, Proxied, keep_allowed_trailers};
 pub use config::{CertificateFiles, Config, Limits, MinTls, TlsConfig};
+pub use guard::{Refusal, RefusalCounts};
+pub use listener::{Addresses, Edge, EdgeError};
+pub use shutdown::Shutdown;
+pub use tls::{CertError, CertSet, Certificates, TlsError};
 
 use crate::facts::ClientConn;
 use http::{Request, Response};
@@ -27,3 +41,6 @@ pub trait Handler: Send + Sync + 'static {
         request: Request<Incoming>,
     ) -> impl Future<Output = Response<Body>> + Send;
 }
+
+#[cfg(test)]
+mod tests;
