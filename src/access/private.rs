@@ -11,7 +11,7 @@ mod routes;
 #[cfg(test)]
 mod testing;
 mod upstream;
-//mod websocket;
+mod websocket;
 
 pub use assertion::{Asserted, AssertionError, Assertions, CachedAssertion, SecretStore, StoreFailure};
 pub use config::{AppConfig, Balance, HealthCheck, IdentityHeaders, Protocol, Scheme, UpstreamConfig, UpstreamTls};

@@ -67,6 +67,26 @@ pub(super) async fn exchange(
     }
 }
 
+/// The same on a connection of its own, which ends with the lease. Nothing is sent twice.
+pub(super) async fn exchange_alone(
+    way: &Way<'_>,
+    mut request: Request<Outgoing>,
+) -> Result<(Response<Incoming>, Lease), AccessError> {
+    let mut lease = way.upstreams.lease_alone(way.app).await?;
+    let Some(watch) = lease.watch().cloned() else { return Err(AccessError::UpstreamUnreachable) };
+    shape(way, &lease, &mut request)?;
+    watch.under(way.cut);
+    watch.step(Phase::Head);
+    match lease.send(request).await {
+        Sent::Answered(response) => {
+            lease.answered();
+            Ok((response, lease))
+        }
+        Sent::Ended(error) => Err(error),
+        Sent::Unsent(_) | Sent::Failed(_) => Err(judge(&watch, &mut lease)),
+    }
+}
+
 /// Whose fault a failed exchange is.
 fn judge(watch: &Watch, lease: &mut Lease) -> AccessError {
     match watch.fired() {

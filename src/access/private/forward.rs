@@ -12,7 +12,8 @@ use super::body::{Outgoing, Proxied};
 use super::exchange::{Way, exchange};
 use super::headers::{Added, ClientHeaders, HeaderRules, Passing, add, clean, strip};
 use super::routes::App;
-use super::upstream::Upstreams;
+use super::upstream::{Lease, Upstreams};
+use super::websocket;
 use crate::access::AccessError;
 use crate::access::gate::Permit;
 use crate::edge::Body;
@@ -42,7 +43,10 @@ pub async fn forward(
     request: Request<Incoming>,
     ctx: &ForwardContext<'_>,
 ) -> Result<Response<Body>, AccessError> {
-    let (mut request, public_host, te_trailers) = prepare(&permit, app, request, ctx)?;
+    if websocket::is_asked(&request, app) {
+        return Box::pin(websocket::forward(permit, app, request, ctx)).await;
+    }
+    let Prepared { mut request, public_host, te_trailers } = prepare(&permit, app, request, ctx)?;
     let length = request.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
     if let (Some(cap), Some(length)) = (app.config.max_body, length)
         && length > cap
@@ -52,9 +56,21 @@ pub async fn forward(
     request.extensions_mut().clear();
     let request = request.map(|body| Outgoing::new(body, app.config.max_body));
     let way = Way { upstreams: ctx.upstreams, app, cut: permit.cut(), te_trailers };
-    let (response, mut lease) = exchange(&way, request).await?;
+    let (response, lease) = exchange(&way, request).await?;
+    relay(permit, app, response, lease, &public_host, ctx)
+}
+
+/// The upstream's response as the client gets it. The body keeps the permit and the connection.
+pub(super) fn relay(
+    permit: Permit,
+    app: &App,
+    response: Response<Incoming>,
+    mut lease: Lease,
+    public_host: &HeaderValue,
+    ctx: &ForwardContext<'_>,
+) -> Result<Response<Body>, AccessError> {
     let (mut head, body) = response.into_parts();
-    let ambiguous = clean(head.status, &mut head.headers, ctx.rules, app, &public_host).is_err();
+    let ambiguous = clean(head.status, &mut head.headers, ctx.rules, app, public_host).is_err();
     if ambiguous || head.status == StatusCode::SWITCHING_PROTOCOLS {
         // Closing is dropping: the body was not read, so the connection does not count as reusable.
         lease.failed();
@@ -71,13 +87,23 @@ pub async fn forward(
     Ok(Response::from_parts(head, body))
 }
 
-/// The request as the upstream gets it; also the public host and whether trailers are wanted.
-fn prepare(
+/// A request ready for the upstream.
+pub(super) struct Prepared {
+    /// Stripped, with our headers added.
+    pub(super) request: Request<Incoming>,
+    /// The host as the client asked for it.
+    pub(super) public_host: HeaderValue,
+    /// Whether `TE: trailers` goes on to an HTTP/2 upstream.
+    te_trailers: bool,
+}
+
+/// Makes the request what the upstream gets: strip first, add second.
+pub(super) fn prepare(
     permit: &Permit,
     app: &App,
     mut request: Request<Incoming>,
     ctx: &ForwardContext<'_>,
-) -> Result<(Request<Incoming>, HeaderValue, bool), AccessError> {
+) -> Result<Prepared, AccessError> {
     let public_host = public_host(&request)?;
     let forwarded_for = ctx.client.forwarded_for(request.headers(), ctx.trusted)?;
     let found = strip(request.headers_mut(), ctx.rules, Passing { authorization: app.config.pass_authorization })?;
@@ -101,11 +127,11 @@ fn prepare(
             configured: &app.config.request_headers,
         },
     );
-    Ok((request, public_host, found.te_trailers && grpc))
+    Ok(Prepared { request, public_host, te_trailers: found.te_trailers && grpc })
 }
 
 /// The host as the client asked for it.
-fn public_host(request: &Request<Incoming>) -> Result<HeaderValue, AccessError> {
+pub(super) fn public_host<B>(request: &Request<B>) -> Result<HeaderValue, AccessError> {
     if let Some(authority) = request.uri().authority() {
         return HeaderValue::from_str(authority.as_str()).map_err(|_| AccessError::NotRelayed);
     }

@@ -8,7 +8,6 @@ mod tls;
 mod watch;
 
 pub(super) use balance::Tried;
-pub(super) use connect::dial_http1;
 pub(super) use health::check_health;
 pub use pool::Upstreams;
 pub(super) use pool::{Lease, Sent};

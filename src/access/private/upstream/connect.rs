@@ -58,11 +58,7 @@ pub(super) async fn dial(upstream: &Upstream, endpoint: &Endpoint, names: &Names
 }
 
 /// A connection for one WebSocket: HTTP/1.1 whatever the app's protocol, never pooled, able to upgrade.
-pub(in crate::access::private) async fn dial_http1(
-    upstream: &Upstream,
-    endpoint: &Endpoint,
-    names: &Names,
-) -> Result<(http1::SendRequest<Outgoing>, AbortHandle), DialError> {
+pub(super) async fn dial_http1(upstream: &Upstream, endpoint: &Endpoint, names: &Names) -> Result<Http1, DialError> {
     let tcp = connect(endpoint, names).await?;
     let Some(tls) = &upstream.tls else { return start_upgradable(tcp).await };
     let mut config = rustls::ClientConfig::clone(tls);
@@ -84,7 +80,7 @@ where
     Ok(Dialled::Http1(Http1 { send, task: task.abort_handle() }))
 }
 
-async fn start_upgradable<I>(io: I) -> Result<(http1::SendRequest<Outgoing>, AbortHandle), DialError>
+async fn start_upgradable<I>(io: I) -> Result<Http1, DialError>
 where
     I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -94,7 +90,7 @@ where
             tracing::debug!(%error, "upstream connection ended");
         }
     });
-    Ok((send, task.abort_handle()))
+    Ok(Http1 { send, task: task.abort_handle() })
 }
 
 async fn start_http2<I>(io: I) -> Result<Dialled, DialError>

@@ -6,6 +6,7 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
 
 use http::{Request, Response};
 use hyper::body::Incoming;
@@ -14,7 +15,7 @@ use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use super::balance::{Record, Tried, pick};
-use super::connect::{Dialled, Names, dial};
+use super::connect::{Dialled, Names, dial, dial_http1};
 use super::watch::{Phase, SWEEP, Watch};
 use super::{Endpoint, Upstream};
 use crate::access::AccessError;
@@ -27,7 +28,9 @@ use crate::access::private::routes::App;
 pub struct Upstreams {
     state: Mutex<State>,
     sweep: Mutex<Sweep>,
-    pub(super) names: Names,
+    names: Names,
+    /// See [`Upstreams::with_tunnel_idle`].
+    tunnel_idle: Option<Duration>,
 }
 
 #[derive(Default)]
@@ -115,6 +118,8 @@ pub(super) enum Hold {
     /// The right to make the endpoint's HTTP/2 connection.
     SlotHttp2,
     Http1(Http1Conn),
+    /// An HTTP/1.1 connection outside the pool.
+    Alone(Http1Conn),
     Http2(http2::SendRequest<Outgoing>, Arc<Watch>),
 }
 
@@ -137,6 +142,17 @@ impl Upstreams {
         Arc::new(Self::default())
     }
 
+    /// How long a WebSocket may be silent in both directions; ten minutes unless set.
+    #[must_use]
+    pub const fn with_tunnel_idle(mut self, idle: Duration) -> Self {
+        self.tunnel_idle = Some(idle);
+        self
+    }
+
+    pub(in crate::access::private) fn tunnel_idle(&self) -> Duration {
+        self.tunnel_idle.unwrap_or(Duration::from_secs(600))
+    }
+
     /// A connection to one of the app's endpoints: an idle one, or a new one, or the next one that becomes free.
     pub(in crate::access::private) async fn lease(
         self: &Arc<Self>,
@@ -154,6 +170,37 @@ impl Upstreams {
             Box::pin(lease.connect(app)).await?;
         }
         Ok(lease)
+    }
+
+    /// A new HTTP/1.1 connection that serves one exchange or one tunnel. It takes no slot of the pool: each belongs to
+    /// one client connection, whose number is capped.
+    pub(in crate::access::private) async fn lease_alone(
+        self: &Arc<Self>,
+        app: &Arc<App>,
+    ) -> Result<Lease, AccessError> {
+        let mut tried = Tried::default();
+        let mut attempts = app.upstream.endpoints().len().min(2);
+        loop {
+            attempts = attempts.saturating_sub(1);
+            let mut lease = self.begin_alone(app, tried)?;
+            tried.add(lease.place.endpoint);
+            match Box::pin(lease.connect_alone(app)).await {
+                Ok(()) => return Ok(lease),
+                Err(error) if attempts == 0 => return Err(error),
+                Err(_) => {}
+            }
+        }
+    }
+
+    fn begin_alone(self: &Arc<Self>, app: &App, tried: Tried) -> Result<Lease, AccessError> {
+        let mut state = self.lock();
+        let index = usize::try_from(app.id.0).unwrap_or(usize::MAX);
+        let AppPool { id, upstream, next, endpoints } = state.pool(index, &app.upstream)?;
+        let chosen = pick(upstream, |at| endpoints.get(at).map(|endpoint| &endpoint.record), next, tried);
+        let endpoint = endpoints.get_mut(chosen).ok_or(AccessError::UpstreamUnreachable)?;
+        endpoint.record.in_flight += 1;
+        let place = Place { app: index, pool: *id, endpoint: chosen };
+        Ok(Lease { pool: Arc::clone(self), place, hold: Hold::Nothing, outcome: Outcome::Unknown })
     }
 
     fn begin(self: &Arc<Self>, app: &Arc<App>, tried: Tried) -> Result<Begun, AccessError> {
@@ -211,7 +258,7 @@ impl Upstreams {
         }
         let http2 = upstream.config.protocol == Protocol::Http2;
         match hold {
-            Hold::Nothing | Hold::Http2(..) => {}
+            Hold::Nothing | Hold::Http2(..) | Hold::Alone(_) => {}
             Hold::Http1(connection) if connection.send.is_ready() => {
                 connection.watch.step(Phase::Idle);
                 endpoint.give_back(connection, upstream.config.max_idle);
@@ -408,6 +455,23 @@ impl Lease {
         Ok(())
     }
 
+    /// Makes a connection outside the pool.
+    async fn connect_alone(&mut self, app: &App) -> Result<(), AccessError> {
+        let upstream = &app.upstream;
+        let endpoint = upstream.endpoints().get(self.place.endpoint).ok_or(AccessError::UpstreamUnreachable)?;
+        let dialled = timeout(upstream.config.connect_timeout, dial_http1(upstream, endpoint, &self.pool.names)).await;
+        let connection = match dialled {
+            Ok(Ok(connection)) => connection,
+            Ok(Err(error)) => return Err(self.unreachable(app, endpoint, &error)),
+            Err(elapsed) => return Err(self.unreachable(app, endpoint, &elapsed)),
+        };
+        let watch = Arc::new(Watch::new(&upstream.config));
+        watch.guards(connection.task);
+        self.pool.sweep(Arc::clone(&watch));
+        self.hold = Hold::Alone(Http1Conn { send: connection.send, watch });
+        Ok(())
+    }
+
     fn unreachable(&mut self, app: &App, endpoint: &Endpoint, error: &dyn std::error::Error) -> AccessError {
         let cause = error.source().map(ToString::to_string);
         tracing::warn!(app = %app.name, endpoint = %endpoint.authority, %error, cause, "upstream not reachable");
@@ -418,7 +482,7 @@ impl Lease {
     /// Sends a request on the connection and awaits the response head.
     pub(in crate::access::private) async fn send(&mut self, request: Request<Outgoing>) -> Sent {
         let answer = match &mut self.hold {
-            Hold::Http1(connection) => connection.send.try_send_request(request).await,
+            Hold::Http1(connection) | Hold::Alone(connection) => connection.send.try_send_request(request).await,
             Hold::Http2(send, _) => send.try_send_request(request).await,
             Hold::Nothing | Hold::Slot | Hold::SlotHttp2 => return Sent::Unsent(request),
         };
@@ -436,6 +500,10 @@ impl Lease {
     pub(in crate::access::private) fn discard(&mut self) {
         match std::mem::replace(&mut self.hold, Hold::Slot) {
             Hold::Http1(connection) => drop(connection),
+            Hold::Alone(connection) => {
+                drop(connection);
+                self.hold = Hold::Nothing;
+            }
             // A shared connection stays; its slot is not this lease's.
             other => self.hold = other,
         }
@@ -459,7 +527,7 @@ impl Lease {
     /// The state shared with the sweep, or of this one HTTP/2 request.
     pub(in crate::access::private) const fn watch(&self) -> Option<&Arc<Watch>> {
         match &self.hold {
-            Hold::Http1(connection) => Some(&connection.watch),
+            Hold::Http1(connection) | Hold::Alone(connection) => Some(&connection.watch),
             Hold::Http2(_, watch) => Some(watch),
             Hold::Nothing | Hold::Slot | Hold::SlotHttp2 => None,
         }
