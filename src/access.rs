@@ -2,8 +2,8 @@
 
 mod dispatch;
 mod error;
-mod gate;
-mod private;
+pub mod gate;
+pub mod private;
 mod refusal;
 mod respond;
 mod served;
@@ -33,10 +33,10 @@ use crate::telemetry::metrics::AppMetrics;
 use crate::telemetry::{Metrics, RequestIds, WorkerMetrics};
 
 pub use error::AccessError;
-pub use gate::Permit;
+pub use gate::{Permit, Person};
 pub use private::{
-    App, AppConfig, AssertionError, Assertions, Balance, ClientHeaders, HeaderRules, HealthCheck, IdentityHeaders, Protocol, RouteError,
-    Routes, Scheme, SecretStore, StoreFailure, UpstreamConfig, UpstreamTls, Upstreams,
+    App, AppConfig, AssertionError, Assertions, Balance, ClientHeaders, HeaderRules, HealthCheck, IdentityHeaders,
+    Protocol, RouteError, Routes, Scheme, SecretStore, StoreFailure, UpstreamConfig, UpstreamTls, Upstreams,
 };
 use refusal::Refusal;
 use served::Served;
@@ -262,11 +262,7 @@ impl Gateway {
 }
 
 /// Host, method and client address, or why not.
-fn placed<'a>(
-    local: &Local,
-    connection: &Connection,
-    parts: &'a Parts,
-) -> Result<(Cow<'a, str>, IpAddr), Refusal> {
+fn placed<'a>(local: &Local, connection: &Connection, parts: &'a Parts) -> Result<(Cow<'a, str>, IpAddr), Refusal> {
     let world = &local.world;
     dispatch::check_method(&parts.method)?;
     let host = dispatch::host(parts, &connection.client, world.public_port, world.require_sni)?;

@@ -12,7 +12,7 @@ use std::time::Duration;
 use serde::Serialize;
 use tokio::runtime::Handle;
 
-use crate::access::{Assertions, AssertionError, Gateway, RouteError, World};
+use crate::access::{AssertionError, Assertions, Gateway, RouteError, World};
 use crate::admin::{self, AdminError, AdminListener, Condition, Readiness, Services};
 use crate::audit::{self, AuditError, AuditLog};
 use crate::config::Config;
@@ -146,7 +146,8 @@ impl App {
         )?;
         let counted = sessions.clone();
         metrics.read_sessions_from(move || counted.count() as u64);
-        let secrets = world::SealedSecrets { store: store.clone(), keyring: Arc::clone(&keyring), control: Handle::current() };
+        let secrets =
+            world::SealedSecrets { store: store.clone(), keyring: Arc::clone(&keyring), control: Handle::current() };
         let issuer = world::issuer(&config);
         let assertions = Arc::new(Assertions::open(Box::new(secrets), issuer, ASSERTION_ROTATION, clock.now())?);
         let certificates = Certificates::load(&config.edge.tls.certificates)?;
@@ -249,7 +250,10 @@ impl App {
                         readiness.set(Condition::NotDraining, false);
                         return;
                     }
-                    () = tokio::time::sleep(LOOK_EVERY) => lasting.look(&readiness).await,
+                    () = tokio::time::sleep(LOOK_EVERY) => {
+                        lasting.look(&readiness).await;
+                        lasting.rotate_assertion_keys().await;
+                    }
                 }
             }
         };
@@ -300,6 +304,18 @@ impl Lasting {
         readiness.set(Condition::ProviderKeys, keys);
         let store = self.base.store.read_async(crate::store::Table::Meta, b"format").await;
         readiness.set(Condition::Store, store.is_ok());
+    }
+
+    /// Brings the next assertion key into use when it is time; asked every second, done every thirty days.
+    async fn rotate_assertion_keys(self: &Arc<Self>) {
+        let assertions = Arc::clone(&self.base.assertions);
+        let now = self.base.clock.now();
+        match tokio::task::spawn_blocking(move || assertions.rotate_if_due(now)).await {
+            Ok(Ok(true)) => tracing::info!("a new assertion key is in use"),
+            Ok(Ok(false)) => {}
+            Ok(Err(error)) => tracing::error!(error = %error, "the assertion keys could not be rotated"),
+            Err(_) => tracing::error!("rotating the assertion keys panicked"),
+        }
     }
 
     fn show_certificates(&self) {

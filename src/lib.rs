@@ -3,19 +3,19 @@
 pub mod facts;
 pub mod cut;
 pub mod generation;
-mod document;
+pub mod document;
 pub mod policy;
 pub mod telemetry;
-mod audit;
-mod pages;
+pub mod audit;
+pub mod pages;
 pub mod store;
 pub mod peers;
 pub mod session;
 pub mod entra;
-mod edge;
-mod sign_in;
-mod access;
-mod admin;
+pub mod edge;
+pub mod sign_in;
+pub mod access;
+pub mod admin;
 #[cfg(feature = "simulator")]
 pub mod simulator;
 pub mod config;

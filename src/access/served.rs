@@ -41,17 +41,19 @@ impl Served {
 
     /// The gate said yes.
     pub(super) fn permitted<B>(&self, local: &Local, asked: &Asked<'_>, request: &Request<B>, permit: &Permit) {
-        local.world.audit.decided(Verdict::Allow, || {
-            self.record(local, asked, request, permit.decision().clone(), permit.person())
-        });
+        local
+            .world
+            .audit
+            .decided(Verdict::Allow, || self.record(local, asked, request, permit.decision().clone(), permit.person()));
     }
 
     /// The gate said no.
     pub(super) fn blocked<B>(&self, local: &Local, asked: &Asked<'_>, request: &Request<B>, refusal: &Refusal) {
         if let Refusal::Blocked { decision, person } = refusal {
-            local.world.audit.decided(decision.verdict, || {
-                self.record(local, asked, request, decision.clone(), person.as_deref())
-            });
+            local
+                .world
+                .audit
+                .decided(decision.verdict, || self.record(local, asked, request, decision.clone(), person.as_deref()));
         }
     }
 

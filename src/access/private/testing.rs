@@ -287,7 +287,7 @@ impl Client {
     }
 
     /// Reads to the end of the connection.
-    pub(super) async fn to_end(&mut self) -> String {
+    pub(super) async fn read_to_end(&mut self) -> String {
         while read_some(&mut self.stream, &mut self.rest).await > 0 {}
         String::from_utf8_lossy(&std::mem::take(&mut self.rest)).into_owned()
     }

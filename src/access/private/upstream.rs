@@ -11,7 +11,7 @@ pub(super) use balance::Tried;
 pub(super) use health::check_health;
 pub use pool::Upstreams;
 pub(super) use pool::{Lease, Sent};
-pub use tls::{Roots, UpstreamError};
+pub(super) use tls::{Roots, UpstreamError};
 pub(super) use watch::{Fired, Phase, Watch};
 
 use std::sync::Arc;

@@ -519,11 +519,6 @@ impl Lease {
         self.outcome = Outcome::Failed;
     }
 
-    /// The index of the endpoint among the app's.
-    pub(in crate::access::private) const fn endpoint(&self) -> usize {
-        self.place.endpoint
-    }
-
     /// The state shared with the sweep, or of this one HTTP/2 request.
     pub(in crate::access::private) const fn watch(&self) -> Option<&Arc<Watch>> {
         match &self.hold {
