@@ -1,3 +1,4 @@
+//! Portcullis: an authentication gateway for companies on Microsoft Entra ID. The map follows.
 #![doc = include_str!("ARCHITECTURE.md")]
 
 pub mod facts;

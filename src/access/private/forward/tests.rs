@@ -1,3 +1,5 @@
+//! Tests of forwarding against a raw recording upstream.
+
 use std::time::Duration;
 
 use crate::access::private::testing::*;

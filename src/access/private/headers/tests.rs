@@ -1,3 +1,5 @@
+//! Tests of header hygiene: every alias stripped, ours added.
+
 use std::net::{IpAddr, SocketAddr};
 
 use http::HeaderMap;

@@ -1,3 +1,5 @@
+//! Tests of the WebSocket relay: both handshakes, early bytes, refusals.
+
 use std::time::Duration;
 
 use super::*;

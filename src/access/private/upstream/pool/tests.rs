@@ -1,1 +1,1 @@
-
+//! Tests of the upstream pool: reuse, caps, unsent retries, ejection.
