@@ -185,7 +185,7 @@ impl Gateway {
         asked: &Asked<'_>,
         request: Request<Incoming>,
         audience: Audience,
-        served: &Served,
+        served: &mut Served,
     ) -> Response<Body> {
         match gate::pass(local, asked, &request, &self.worker).await {
             Ok(permit) => {
@@ -206,7 +206,10 @@ impl Gateway {
                     assertion: assertion.as_ref(),
                 };
                 match private::forward(permit, asked.app, request, &context).await {
-                    Ok(response) => response,
+                    Ok(response) => {
+                        served.forwarded();
+                        response
+                    }
                     Err(error) => respond::fail(local, audience, asked.app, &error, served),
                 }
             }
@@ -300,7 +303,11 @@ impl Handler for Gateway {
     async fn serve(&self, connection: &Arc<Connection>, request: Request<Incoming>) -> Response<Body> {
         let local = self.local();
         let mut served = Served::new(self.ids.next(), &self.worker, local.world.clock.tick());
-        let response = self.answer(&local, connection, request, &mut served).await;
+        let mut response = self.answer(&local, connection, request, &mut served).await;
+        if !served.is_forwarded() {
+            // An app's response got it with its other headers; the gateway's own answers get it here.
+            local.world.header_rules.add_hsts(response.headers_mut());
+        }
         served.finish(response, local.world.clock.tick())
     }
 }

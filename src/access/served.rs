@@ -23,11 +23,12 @@ pub(super) struct Served {
     began: Tick,
     worker: Arc<WorkerMetrics>,
     app: Option<Arc<AppMetrics>>,
+    forwarded: bool,
 }
 
 impl Served {
     pub(super) fn new(id: RequestId, worker: &Arc<WorkerMetrics>, began: Tick) -> Self {
-        Self { id, began, worker: Arc::clone(worker), app: None }
+        Self { id, began, worker: Arc::clone(worker), app: None, forwarded: false }
     }
 
     pub(super) const fn id(&self) -> RequestId {
@@ -37,6 +38,15 @@ impl Served {
     /// The request is for this app; its counters are this worker's own.
     pub(super) fn for_app(&mut self, local: &Local, app: &App) {
         self.app = usize::try_from(app.id.0).ok().and_then(|at| local.apps.get(at)).cloned();
+    }
+
+    /// The app answered.
+    pub(super) const fn forwarded(&mut self) {
+        self.forwarded = true;
+    }
+
+    pub(super) const fn is_forwarded(&self) -> bool {
+        self.forwarded
     }
 
     /// The gate said yes.

@@ -148,6 +148,7 @@ rules = "rules.toml"
 [listen]
 https = ["127.0.0.1:{port}"]
 redirect = []
+hsts = "0s"
 
 [[tls.certificate]]
 certificate = "leaf.pem"

@@ -64,9 +64,7 @@ pub(in crate::access::private) fn clean(
     for (name, value) in &app.config.response_headers {
         headers.insert(name, value.clone());
     }
-    if let Some(hsts) = &rules.hsts {
-        headers.insert(STRICT_TRANSPORT_SECURITY, hsts.clone());
-    }
+    rules.add_hsts(headers);
     Ok(())
 }
 
