@@ -1,6 +1,6 @@
 //! Response headers on their way to the client.
 
-use http::header::{CONTENT_LENGTH, LOCATION, STRICT_TRANSPORT_SECURITY};
+use http::header::{CONTENT_LENGTH, LOCATION};
 use http::uri::Authority;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
