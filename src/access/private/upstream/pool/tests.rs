@@ -1,1 +1,0 @@
-//! Tests of the upstream pool: reuse, caps, unsent retries, ejection.
