@@ -31,6 +31,9 @@ pub(super) async fn callback(sign_in: &SignIn, visit: &Visit) -> Result<Response
         // A stale tab or the back button: whoever is signed in stays so and goes on.
         return match signed_in_already {
             Some(session) => enter::send(sign_in, &session, None),
+            None if cookie::find(&visit.headers, cookie::BROWSER) == cookie::Found::Absent => {
+                Err(SignInError::CookiesBlocked)
+            }
             None => Err(SignInError::StaleAttempt),
         };
     };

@@ -14,6 +14,7 @@
 
 mod faults;
 mod relying_party;
+mod sign_in;
 mod tidy;
 mod world;
 mod world_itself;
