@@ -40,6 +40,7 @@ pub(super) async fn callback(sign_in: &SignIn, visit: &Visit) -> Result<Response
     // A parallel tab was faster: its session is newer than this attempt and wins; the code stays unused.
     if let Some(session) = &signed_in_already
         && session.created() >= attempt.made
+        && !attempt.other_account
         && answer.error.is_none()
     {
         return enter::send(sign_in, session, attempt.back);

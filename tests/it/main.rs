@@ -12,8 +12,10 @@
 )]
 #![allow(dead_code, reason = "the world offers more than the tests of one stage use")]
 
+mod admin;
 mod faults;
 mod relying_party;
+mod sessions;
 mod sign_in;
 mod tidy;
 mod world;
