@@ -27,8 +27,12 @@ async fn ready_names_the_provider_until_its_keys_are_known() {
         settings.authority = authority;
     })
     .await;
-    let answer = ask(&world, "GET", "/ready", "").await;
-    assert_eq!((answer.status, body(&answer)), (503, json!({ "ready": false, "missing": ["provider_keys"] })));
+    eventually("only the provider is missing", Duration::from_secs(10), || async {
+        let answer = ask(&world, "GET", "/ready", "").await;
+        assert_eq!(answer.status, 503, "never ready without the provider's keys");
+        body(&answer) == json!({ "ready": false, "missing": ["provider_keys"] })
+    })
+    .await;
     assert_eq!(ask(&world, "GET", "/live", "").await.status, 200, "alive all the same");
     provider.start_again();
     eventually("ready", Duration::from_secs(30), || async { ask(&world, "GET", "/ready", "").await.status == 200 }).await;
@@ -36,24 +40,24 @@ async fn ready_names_the_provider_until_its_keys_are_known() {
 
 #[tokio::test]
 async fn ready_flips_when_the_drain_begins() {
-    let mut world = World::start(Kind::Simulator).await;
+    let slow = |request: &crate::world::upstream::Request| match request.target() {
+        "/slow" => crate::world::upstream::Answer::Download { bytes: 200_000, per_second: 100_000 },
+        target => crate::world::upstream::Answer::text(target),
+    };
+    let mut world = World::with(Kind::Simulator, slow, |_| {}).await;
     let cookie = world.cookie(ALICE).await;
-    let _ = &cookie;
+    let mut download = world.raw(APP).await;
+    download.send(format!("GET /slow HTTP/1.1\r\nHost: {APP}\r\nCookie: {cookie}\r\n\r\n").as_bytes()).await;
+    eventually("it runs", Duration::from_secs(5), || async { world.app.seen() == 2 }).await;
     world.gateway.terminate();
-    let mut flipped = false;
-    for _ in 0..200 {
-        let Ok(mut raw) = Raw::tcp(world.gateway.admin()).await else { break };
-        let host = world.gateway.admin();
-        raw.send(format!("GET /ready HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n").as_bytes()).await;
-        let Ok(answer) = raw.response().await else { break };
-        if answer.status == 503 {
-            assert!(answer.text().contains("not_draining"), "{}", answer.text());
-            flipped = true;
-            break;
-        }
-    }
+    eventually("not ready any more", Duration::from_secs(2), || async {
+        let answer = ask(&world, "GET", "/ready", "").await;
+        answer.status == 503 && answer.text().contains("not_draining")
+    })
+    .await;
+    assert_eq!(ask(&world, "GET", "/live", "").await.status, 200, "it is drained, not restarted");
+    assert_eq!(download.response().await.unwrap().body.len(), 200_000);
     assert!(world.gateway.ended(Duration::from_secs(10)).await.success());
-    assert!(flipped, "a load balancer must see it before the listener is gone");
 }
 
 #[tokio::test]
@@ -230,11 +234,12 @@ fn body(response: &Response) -> Value {
     serde_json::from_slice(&response.body).unwrap_or_else(|error| panic!("{error}: {}", response.text()))
 }
 
-/// The samples of `/metrics`: the text format of Prometheus, held to its rules.
+/// The samples of `/metrics`: OpenMetrics text, held to its rules.
 async fn metrics(world: &World) -> Vec<(String, f64)> {
     let answer = ask(world, "GET", "/metrics", "").await;
-    assert!(answer.header("content-type").unwrap().starts_with("text/plain"), "{}", answer.head);
+    assert!(answer.header("content-type").unwrap().starts_with("application/openmetrics-text"), "{}", answer.head);
     let text = answer.text();
+    assert!(text.ends_with("# EOF\n"), "OpenMetrics 1.0: the end is marked");
     let mut typed = std::collections::BTreeSet::new();
     let mut samples = Vec::new();
     for line in text.lines().filter(|line| !line.is_empty()) {
@@ -244,7 +249,7 @@ async fn metrics(world: &World) -> Vec<(String, f64)> {
             let (name, value) = line.rsplit_once(' ').unwrap();
             let family = name.split('{').next().unwrap();
             let known = |suffix: &str| family.strip_suffix(suffix).is_some_and(|family| typed.contains(family));
-            assert!(["", "_bucket", "_sum", "_count"].into_iter().any(known), "no type for {line}");
+            assert!(["", "_total", "_bucket", "_sum", "_count"].into_iter().any(known), "no type for {line}");
             samples.push((name.to_owned(), value.parse().unwrap_or_else(|error| panic!("{error}: {line}"))));
         }
     }

@@ -13,6 +13,7 @@
 #![allow(dead_code, reason = "the world offers more than the tests of one stage use")]
 
 mod admin;
+mod command_line;
 mod faults;
 mod relying_party;
 mod sessions;
