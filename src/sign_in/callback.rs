@@ -30,12 +30,16 @@ pub(super) async fn callback(sign_in: &SignIn, visit: &Visit) -> Result<Response
         // A stale tab or the back button: whoever is signed in stays so and goes on.
         return match signed_in_already {
             Some(session) => enter::send(sign_in, &session, None),
+            None if cookie::find(&visit.headers, cookie::BROWSER) == cookie::Found::Absent => {
+                Err(SignInError::CookiesBlocked)
+            }
             None => Err(SignInError::StaleAttempt),
         };
     };
     // A parallel tab was faster: its session is newer than this attempt and wins; the code stays unused.
     if let Some(session) = &signed_in_already
         && session.created() >= attempt.made
+        && !attempt.other_account
         && answer.error.is_none()
     {
         return enter::send(sign_in, session, attempt.back);

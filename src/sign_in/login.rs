@@ -42,6 +42,7 @@ pub(super) async fn to_provider(
         nonce: seal::random::<16>().ok_or(SignInError::Internal)?,
         verifier: seal::random::<32>().ok_or(SignInError::Internal)?,
         back,
+        other_account: prompt.is_some(),
         made: now,
     };
     // Bound to the browser by its context: in any other browser the state does not even open.

@@ -53,6 +53,8 @@ class Visit {
       if (message.type() === 'error') this.#notes.push(`console: ${message.text()} (${message.location().url})`);
     });
     page.on('requestfailed', (request) => {
+      // Leaving a page ends its event stream; that is no failure.
+      if (request.resourceType() === 'eventsource' && request.failure()?.errorText === 'net::ERR_ABORTED') return;
       this.#notes.push(`request failed: ${request.url()} ${request.failure()?.errorText}`);
     });
   }
