@@ -224,10 +224,12 @@ impl App {
             shutdown.clone(),
         );
         self.readiness.set(Condition::Listening, true);
-        let stopping = shutdown.clone();
-        let admin = base.control.spawn(self.admin.run(async move { stopping.begun().await }));
+        // Health answers until the last request is served: who drains must be seen to drain, not to be dead.
+        let (drained, is_drained) = tokio::sync::oneshot::channel::<()>();
+        let admin = base.control.spawn(self.admin.run(async move { drop(is_drained.await) }));
         let outcome = served.await;
         shutdown.begin();
+        drop(drained);
         for task in background {
             // Each of them ends by itself once shutdown has begun; only a panic inside could be reported here.
             let _ended = task.await;
@@ -245,6 +247,7 @@ impl App {
         let sessions = base.sessions.clone().run_background(async move { stop.begun().await });
         let (lasting, readiness, stop) = (Arc::clone(&self.lasting), self.readiness.clone(), shutdown.clone());
         let watch = async move {
+            lasting.look(&readiness).await;
             loop {
                 tokio::select! {
                     () = stop.begun() => {

@@ -37,7 +37,7 @@ use crate::telemetry::{Metrics, RequestId};
 
 pub use config::{AppLink, Config};
 pub use error::SignInError;
-pub use start::{Asker, Unauthenticated, allow_origin, is_navigation};
+pub use start::{Asker, Unauthenticated, allow_origin, is_shown};
 
 /// Everything under this prefix is the gateway's own on every host; exact paths only, never proxied.
 pub const PREFIX: &str = "/.portcullis/";
@@ -111,6 +111,7 @@ impl SignIn {
             ("signed-out", true) => Ok(logout::signed_out(self, &visit)),
             ("frontchannel-logout", true) => logout::front_channel(self, &visit).await,
             ("", true) if visit.path == "/" => portal::portal(self, &visit).await,
+            ("sign-in", false) => start::begin(self, &visit).await,
             ("enter", false) => enter::enter(self, &visit).await,
             ("resume", false) => enter::resume(self, &visit),
             ("sign-out", false) => Ok(self.to_sign_out()),
@@ -204,7 +205,7 @@ impl Visit {
 
     /// Whether a page or JSON should be answered.
     fn audience(&self) -> Audience {
-        if start::is_navigation(&self.method, &self.headers) { Audience::Browser } else { Audience::Api }
+        if start::is_shown(&self.headers) { Audience::Browser } else { Audience::Api }
     }
 }
 

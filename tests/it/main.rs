@@ -12,8 +12,13 @@
 )]
 #![allow(dead_code, reason = "the world offers more than the tests of one stage use")]
 
+mod binding;
+mod admin;
+mod command_line;
 mod faults;
 mod relying_party;
+mod sessions;
+mod sign_in;
 mod tidy;
 mod world;
 mod world_itself;

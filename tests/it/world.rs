@@ -99,6 +99,9 @@ impl World {
             workers: 1,
             drain_seconds: 5,
             marker: String::new(),
+            rules: shapes::RULES,
+            sign_in: String::new(),
+            first_app: String::new(),
             more: String::new(),
         };
         change(&mut settings);

@@ -30,7 +30,7 @@ impl Gateway {
         let secret = dir.path().join("client-secret");
         fs::write(&secret, shapes::CLIENT_SECRET).unwrap();
         fs::set_permissions(&secret, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
-        fs::write(dir.path().join("rules.toml"), shapes::RULES).unwrap();
+        fs::write(dir.path().join("rules.toml"), settings.rules).unwrap();
         let mut gateway = Self { child: None, dir, settings, addresses: Value::Null };
         gateway.write_configuration();
         gateway.start_again().await;
@@ -87,6 +87,11 @@ impl Gateway {
     /// The folder with configuration, rules and certificates.
     pub(crate) fn dir(&self) -> &std::path::Path {
         self.dir.path()
+    }
+
+    /// The admin token.
+    pub(crate) fn admin_token(&self) -> String {
+        fs::read_to_string(self.dir.path().join("state/admin-token")).unwrap().trim().to_owned()
     }
 
     /// Everything the gateway wrote to its standard outputs.
@@ -147,7 +152,7 @@ impl Gateway {
         assert!(sent.success());
     }
 
-    fn config_file(&self) -> PathBuf {
+    pub(crate) fn config_file(&self) -> PathBuf {
         self.dir.path().join("portcullis.toml")
     }
 
