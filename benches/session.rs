@@ -2,13 +2,12 @@
 //! much memory does a session take?
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a bench that cannot be set up has nothing to measure")]
 
-
 use std::hint::black_box;
 use std::sync::Arc;
 use std::time::Duration;
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use portcullis::facts::{Clock, Groups, Guid, ObjectId, Subject, SystemClock, TenantId, UnixTime, UserKey};
+use portcullis::facts::{Groups, Guid, ObjectId, Subject, SystemClock, TenantId, UnixTime, UserKey};
 use portcullis::peers::Peers;
 use portcullis::session::{Config, Lookup, NewSession, Sessions};
 use portcullis::store::{Keyring, Store};
