@@ -13,6 +13,8 @@
 #![allow(dead_code, reason = "the world offers more than the tests of one stage use")]
 
 mod faults;
+mod framing;
+mod private_access;
 mod relying_party;
 mod tidy;
 mod world;

@@ -3,6 +3,7 @@
 pub(crate) mod browser;
 pub(crate) mod certs;
 pub(crate) mod gateway;
+pub(crate) mod http2;
 pub(crate) mod load;
 pub(crate) mod page;
 pub(crate) mod provider;
@@ -100,6 +101,8 @@ impl World {
             drain_seconds: 5,
             marker: String::new(),
             more: String::new(),
+            keys: Vec::new(),
+            rules: shapes::RULES.to_owned(),
         };
         change(&mut settings);
         let certificate = authority.issue(&HOSTS);

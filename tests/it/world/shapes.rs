@@ -41,8 +41,12 @@ pub(crate) struct Settings {
     pub(crate) drain_seconds: u64,
     /// Added to every response of the first app; lets a test see which configuration answered.
     pub(crate) marker: String,
-    /// TOML appended to the end, for what one test needs.
+    /// TOML appended to the end, for what one test needs. It begins inside the last app's table.
     pub(crate) more: String,
+    /// Keys added at the beginning of a table, such as `("[listen]", "hsts = \"0s\"")`.
+    pub(crate) keys: Vec<(&'static str, String)>,
+    /// The rules file.
+    pub(crate) rules: String,
 }
 
 /// The configuration file. Every host is served on port 443 as far as the browser knows, so that addresses do not
@@ -92,6 +96,11 @@ listen = "127.0.0.1:0"
     }
     text.push('\n');
     text.push_str(&settings.more);
+    for (table, keys) in &settings.keys {
+        let with = format!("\n{table}\n{keys}\n");
+        let there = format!("\n{table}\n");
+        text = if text.contains(&there) { text.replacen(&there, &with, 1) } else { text + &with };
+    }
     text
 }
 
