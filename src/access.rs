@@ -11,6 +11,7 @@ mod served;
 use std::borrow::Cow;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::request::Parts;
@@ -122,11 +123,13 @@ impl Gateway {
         control: tokio::runtime::Handle,
         metrics: Arc<Metrics>,
         ids: RequestIds,
+        tunnel_idle: Duration,
         index: usize,
     ) -> Self {
         let local = Mutex::new(Arc::new(Local::of(world.current(), &metrics, index)));
         let worker = metrics.worker(index).unwrap_or_default();
-        Self { world, local, upstreams: Arc::default(), control, ids, metrics, worker, index }
+        let upstreams = Arc::new(Upstreams::default().with_tunnel_idle(tunnel_idle));
+        Self { world, local, upstreams, control, ids, metrics, worker, index }
     }
 
     fn local(&self) -> Arc<Local> {

@@ -47,6 +47,7 @@ pub struct App {
     readiness: Readiness,
     addresses: Addresses,
     ids: RequestIds,
+    tunnel_idle: Duration,
 }
 
 /// What lives longer than one generation of the configuration.
@@ -165,7 +166,7 @@ impl App {
             metrics,
             port,
         };
-        let ids = RequestIds::new()?;
+        let (ids, tunnel_idle) = (RequestIds::new()?, config.edge.limits.tunnel_idle);
         let world = Arc::new(Generation::new(world::build(&base, &config, None)?));
         base.metrics.control.reloaded(Some(world.number()));
         let lasting = Arc::new(Lasting { world, base, certificates, config: std::sync::Mutex::new(config) });
@@ -176,7 +177,7 @@ impl App {
             redirect: edge.addresses().redirect.clone(),
             admin: vec![admin.address()],
         };
-        Ok(Self { lasting, edge, admin, audit_writer, readiness, addresses, ids })
+        Ok(Self { lasting, edge, admin, audit_writer, readiness, addresses, ids, tunnel_idle })
     }
 
     /// Where it listens.
@@ -213,12 +214,12 @@ impl App {
         let base = self.lasting.base.clone();
         write_addresses(&self.lasting, &self.addresses);
         let background = self.background(&shutdown);
-        let (gateways, ids) = (Arc::clone(&self.lasting), self.ids);
+        let (gateways, ids, tunnel_idle) = (Arc::clone(&self.lasting), self.ids, self.tunnel_idle);
         let served = self.edge.run(
             move |index| {
                 let Lasting { world, base, .. } = &*gateways;
                 let (control, metrics) = (base.control.clone(), Arc::clone(&base.metrics));
-                Arc::new(Gateway::new(Arc::clone(world), control, metrics, ids.fork(index), index))
+                Arc::new(Gateway::new(Arc::clone(world), control, metrics, ids.fork(index), tunnel_idle, index))
             },
             shutdown.clone(),
         );

@@ -111,6 +111,7 @@ impl SignIn {
             ("signed-out", true) => Ok(logout::signed_out(self, &visit)),
             ("frontchannel-logout", true) => logout::front_channel(self, &visit).await,
             ("", true) if visit.path == "/" => portal::portal(self, &visit).await,
+            ("sign-in", false) => start::from_script(self, &visit).await,
             ("enter", false) => enter::enter(self, &visit).await,
             ("resume", false) => enter::resume(self, &visit),
             ("sign-out", false) => Ok(self.to_sign_out()),
@@ -202,9 +203,11 @@ impl Visit {
         single(self.query.as_bytes(), name)
     }
 
-    /// Whether a page or JSON should be answered.
+    /// Whether a page or JSON should be answered. Unlike at an app, a POST may be a navigation here: the provider's
+    /// answer and the sign-out form are.
     fn audience(&self) -> Audience {
-        if start::is_navigation(&self.method, &self.headers) { Audience::Browser } else { Audience::Api }
+        let as_get = if self.method == Method::POST { &Method::GET } else { &self.method };
+        if start::is_navigation(as_get, &self.headers) { Audience::Browser } else { Audience::Api }
     }
 }
 

@@ -15,6 +15,7 @@ use super::run::{chain, serve_here};
 use super::{Exit, Output};
 use crate::app::App;
 use crate::config::Config;
+use crate::facts::{Clock, SystemClock};
 use crate::simulator::{self as people, Options, Running, Simulator, World};
 
 /// Run gateway, simulated Entra and two sample apps on this machine.
@@ -83,8 +84,8 @@ async fn serve(arguments: &Arguments, output: &mut Output) -> Result<(), String>
     let (wiki, wiki_at) = apps::bind().await.map_err(|error| error.to_string())?;
     let (payroll, payroll_at) = apps::bind().await.map_err(|error| error.to_string())?;
     let names: Vec<String> = [PORTAL, WIKI, PAYROLL, "*.localhost", "localhost"].map(str::to_owned).to_vec();
-    let made =
-        certificates::make(&folder, &names).map_err(|error| format!("the certificates cannot be made: {error:#}"))?;
+    let made = certificates::make(&folder, &names, SystemClock::new().now())
+        .map_err(|error| format!("the certificates cannot be made: {error:#}"))?;
     let place = Place {
         port,
         admin_port,

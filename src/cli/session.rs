@@ -31,7 +31,7 @@ pub(crate) struct SessionArgs {
     #[arg(long, global = true, value_name = "FILE")]
     token_file: Option<PathBuf>,
     /// Configuration to take address and token file from.
-    #[arg(long, global = true, value_name = "FILE")]
+    #[arg(long, short, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
 }
 

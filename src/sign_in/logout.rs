@@ -111,6 +111,7 @@ fn is_own_origin(sign_in: &SignIn, visit: &Visit) -> bool {
     match visit.headers.get(ORIGIN) {
         // A page with `Referrer-Policy: no-referrer` posts with `Origin: null`; then the browser's own word counts.
         Some(origin) if origin.as_bytes() != b"null" => origin.as_bytes() == sign_in.config().origin().as_bytes(),
-        _ => visit.headers.get("sec-fetch-site").is_none_or(|site| site.as_bytes() == b"same-origin"),
+        // `none` is the person's own doing, such as a reload.
+        _ => visit.headers.get("sec-fetch-site").is_none_or(|site| matches!(site.as_bytes(), b"same-origin" | b"none")),
     }
 }

@@ -8,7 +8,7 @@ use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 
 use super::cookie::SameSite;
 use super::seal::{self, Return};
-use super::{PREFIX, SignIn, browser, reply};
+use super::{PREFIX, SignIn, SignInError, Visit, browser, reply};
 use crate::edge::Body;
 use crate::pages::{Audience, KeptPost, Page};
 use crate::telemetry::RequestId;
@@ -126,7 +126,7 @@ fn navigate(sign_in: &SignIn, asker: &Asker<'_>, form: Option<&[u8]>) -> Option<
         },
         made: now,
     };
-    let to = address(sign_in, Some(&back))?;
+    let to = address(sign_in, &back)?;
     let cookie = browser::set(&parts.keyring, &browser, asker.host, SameSite::Lax)?;
     let (Some(form), Some(key)) = (form, &back.form) else { return Some(reply::redirect(&to, vec![cookie])) };
     let fields: Vec<(String, String)> = url::form_urlencoded::parse(form).into_owned().collect();
@@ -136,10 +136,40 @@ fn navigate(sign_in: &SignIn, asker: &Asker<'_>, form: Option<&[u8]>) -> Option<
     Some(response)
 }
 
+/// `GET /.portcullis/sign-in?back=/path` on an app host: where a script sends its person. Comes back to `back`, which
+/// can only be a path on this very host.
+pub(super) async fn from_script(sign_in: &SignIn, visit: &Visit) -> Result<Response<Body>, SignInError> {
+    if visit.method != Method::GET {
+        return Err(SignInError::WrongMethod);
+    }
+    let back = visit.parameter("back")?.filter(|back| is_local_path(back)).unwrap_or_else(|| "/".to_owned());
+    if sign_in.session_of(visit).await?.is_some() {
+        return Ok(reply::redirect(&back, Vec::new()));
+    }
+    let asker = Asker {
+        host: &visit.host,
+        path_and_query: &back,
+        method: &visit.method,
+        headers: &visit.headers,
+        cors_origins: &[],
+        form: None,
+        request_id: visit.request_id,
+    };
+    navigate(sign_in, &asker, None).ok_or(SignInError::Internal)
+}
+
+/// Whether a browser takes `text` as a path on the host it is at, and nothing else: `//host`, `/\host` and control
+/// characters lead elsewhere.
+fn is_local_path(text: &str) -> bool {
+    text.starts_with('/')
+        && !text.starts_with("//")
+        && text.bytes().all(|byte| matches!(byte, b'!'..=b'~') && !matches!(byte, b'\\' | b'"' | b'<' | b'>'))
+}
+
 /// 401 as RFC 9110 15.5.2 wants it, with what a script needs to send its person to the sign-in.
 fn program(sign_in: &SignIn, asker: &Asker<'_>) -> Option<Response<Body>> {
-    // A script cannot follow the way back, so it is sent to the sign-in itself; the page it belongs to reloads after.
-    let login_url = address(sign_in, None)?;
+    // On the app's own host, so that `?back=` can bring the person back to where the script runs.
+    let login_url = format!("{}{PREFIX}sign-in", sign_in.config().origin_of(asker.host));
     let body = serde_json::json!({
         "error": "sign_in_required",
         "message": "Sign in, then repeat the request.",
@@ -163,13 +193,10 @@ pub fn allow_origin(response: &mut Response<Body>, request: &HeaderMap, allowed:
     }
 }
 
-/// The address that begins a sign-in.
-fn address(sign_in: &SignIn, back: Option<&Return>) -> Option<String> {
-    let origin = sign_in.config().origin();
-    Some(match back {
-        Some(back) => format!("{origin}{PREFIX}sign-in?to={}", seal::seal(&sign_in.parts.keyring, b"", back)?),
-        None => format!("{origin}{PREFIX}sign-in"),
-    })
+/// The address on the sign-in host that begins a sign-in.
+fn address(sign_in: &SignIn, back: &Return) -> Option<String> {
+    let sealed = seal::seal(&sign_in.parts.keyring, b"", back)?;
+    Some(format!("{}{PREFIX}sign-in?to={sealed}", sign_in.config().origin()))
 }
 
 fn to_body(sign_in: &SignIn, page: &Page<'_>, asker: &Asker<'_>) -> Response<Body> {
@@ -178,4 +205,21 @@ fn to_body(sign_in: &SignIn, page: &Page<'_>, asker: &Asker<'_>) -> Response<Bod
 
 fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers.get(name).and_then(|value| value.to_str().ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_path_on_this_host_is_a_way_back() {
+        for good in ["/", "/a/b?c=d", "/a%20b", "/a//b"] {
+            assert!(is_local_path(good), "{good}");
+        }
+        for bad in
+            ["", "a", "//evil.test", "/\\evil.test", "https://evil.test", "/a\rb", "/a b", "javascript:alert(1)", "/é"]
+        {
+            assert!(!is_local_path(bad), "{bad}");
+        }
+    }
 }
