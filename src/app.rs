@@ -12,11 +12,11 @@ use std::time::Duration;
 use serde::Serialize;
 use tokio::runtime::Handle;
 
-use crate::access::{AssertionError, Assertions, Gateway, RouteError, World};
+use crate::access::{AssertionError, Assertions, Gateway, REFUSAL_WORDS, RouteError, World};
 use crate::admin::{self, AdminError, AdminListener, Condition, Readiness, Services};
 use crate::audit::{self, AuditError, AuditLog};
 use crate::config::Config;
-use crate::edge::{CertError, Certificates, Edge, EdgeError, Shutdown};
+use crate::edge::{self, CertError, Certificates, Edge, EdgeError, Shutdown};
 use crate::entra::EntraError;
 use crate::facts::SharedClock;
 use crate::generation::Generation;
@@ -131,7 +131,7 @@ impl App {
     /// The first part that cannot be had; see [`AppError`].
     pub async fn build(config: Config, clock: SharedClock) -> Result<Self, AppError> {
         private_folder(&config.state_dir)?;
-        let metrics = Metrics::new(config.edge.workers);
+        let metrics = Metrics::with_refusals(config.edge.workers, REFUSAL_WORDS);
         metrics.begin(Arc::clone(&clock));
         let (audit, audit_writer) = AuditLog::start(&audit_config(&config), Arc::clone(&clock), Arc::clone(&metrics))?;
         // The store first: its lock also guards the making of the key ring at the first start.
@@ -153,6 +153,11 @@ impl App {
         let assertions = Arc::new(Assertions::open(Box::new(secrets), issuer, ASSERTION_ROTATION, clock.now())?);
         let certificates = Certificates::load(&config.edge.tls.certificates)?;
         let edge = Edge::bind(config.edge.clone(), Arc::clone(&certificates), &metrics, Arc::clone(&clock))?;
+        let refusals = edge.refusals();
+        metrics.read_refusals_from(move || {
+            let sum = |refusal| refusals.iter().map(|worker| worker.of(refusal)).sum();
+            edge::Refusal::ALL.iter().map(|&refusal| (refusal.word(), sum(refusal))).collect()
+        });
         let port = edge.addresses().https.first().map_or(443, SocketAddr::port);
         let base = Base {
             control: Handle::current(),

@@ -51,9 +51,9 @@ async fn broken_configuration_changes_nothing() {
     let file = world.gateway.dir().join("portcullis.toml");
     let good = std::fs::read_to_string(&file).unwrap();
     for broken in ["not = [toml", "unknown_key = 1\n", &good[..good.len() / 2]] {
+        let logged = world.gateway.log().len();
         std::fs::write(&file, broken).unwrap();
         world.gateway.reload();
-        let logged = world.gateway.log().len();
         eventually("the gateway says what is wrong", Duration::from_secs(5), || async {
             world.gateway.log()[logged..].contains("portcullis.toml")
         })
