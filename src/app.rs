@@ -267,18 +267,36 @@ impl App {
             }
         };
         let (lasting, stop) = (Arc::clone(&self.lasting), shutdown.clone());
+        // Requests ask for the silent refresh of their session; a person who only watches a stream makes none.
+        let watched = async move {
+            loop {
+                tokio::select! {
+                    () = stop.begun() => return,
+                    () = tokio::time::sleep(STREAMS_EVERY) => {}
+                }
+                let world = lasting.world.current();
+                for session in lasting.base.sessions.streaming() {
+                    world.sign_in.refresh_if_due(&session);
+                }
+            }
+        };
+        let (lasting, stop) = (Arc::clone(&self.lasting), shutdown.clone());
         let keys = async move {
             tokio::select! {
                 () = stop.begun() => {}
                 () = world::keep_fresh(&lasting.world) => {}
             }
         };
-        vec![base.control.spawn(sessions), base.control.spawn(watch), base.control.spawn(keys)]
+        let control = &base.control;
+        vec![control.spawn(sessions), control.spawn(watch), control.spawn(watched), control.spawn(keys)]
     }
 }
 
 /// How long a signing key for assertions is in use.
 const ASSERTION_ROTATION: Duration = Duration::from_secs(30 * 86_400);
+
+/// How often sessions that only stream are looked at for a due refresh.
+const STREAMS_EVERY: Duration = Duration::from_secs(5);
 
 /// How often readiness is looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(1);

@@ -34,6 +34,9 @@ async fn reload_under_load_loses_nothing_and_each_answer_is_of_one_generation() 
         })
         .await;
         assert!(asked.elapsed() < SWITCH, "the switch took {:?}", asked.elapsed());
+        // Faster than the load can notice: each generation serves some of it.
+        let so_far = load.answers();
+        eventually("the load goes on", Duration::from_secs(5), || async { load.answers() >= so_far + 10 }).await;
     }
     let after = world.gateway.resident_kib();
     let ledger = load.finish().await;
