@@ -200,16 +200,9 @@ impl Upstreams {
         let Some(AppPool { upstream, endpoints, .. }) = state.find(place) else { return };
         let Some(endpoint) = endpoints.get_mut(place.endpoint) else { return };
         endpoint.record.in_flight = endpoint.record.in_flight.saturating_sub(1);
-        match outcome {
-            Outcome::Answered => endpoint.record.succeeded(),
-            Outcome::Failed => {
-                if endpoint.record.failed(&upstream.config)
-                    && let Some(counters) = counters.get(place.app)
-                {
-                    counters.upstream_ejections.up();
-                }
-            }
-            Outcome::Unknown => {}
+        let ejected = outcome == Outcome::Failed && endpoint.record.failed(&upstream.config);
+        if outcome == Outcome::Answered {
+            endpoint.record.succeeded();
         }
         let http2 = upstream.config.protocol == Protocol::Http2;
         match hold {
@@ -223,6 +216,9 @@ impl Upstreams {
                 endpoint.dialling_http2 = false;
                 endpoint.slot_freed(http2);
             }
+        }
+        if ejected && let Some(counters) = state.counters.get(place.app) {
+            counters.upstream_ejections.up();
         }
     }
 
