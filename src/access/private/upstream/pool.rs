@@ -200,11 +200,9 @@ impl Upstreams {
         let Some(AppPool { upstream, endpoints, .. }) = state.find(place) else { return };
         let Some(endpoint) = endpoints.get_mut(place.endpoint) else { return };
         endpoint.record.in_flight = endpoint.record.in_flight.saturating_sub(1);
-        let mut ejected = false;
-        match outcome {
-            Outcome::Answered => endpoint.record.succeeded(),
-            Outcome::Failed => ejected = endpoint.record.failed(&upstream.config),
-            Outcome::Unknown => {}
+        let ejected = outcome == Outcome::Failed && endpoint.record.failed(&upstream.config);
+        if outcome == Outcome::Answered {
+            endpoint.record.succeeded();
         }
         let http2 = upstream.config.protocol == Protocol::Http2;
         match hold {
