@@ -233,6 +233,7 @@ impl App {
             closing,
         );
         self.readiness.set(Condition::Listening, true);
+        // Health answers until the last request is served: who drains must be seen to drain, not to be dead.
         let stopping = over.clone();
         let admin = base.control.spawn(self.admin.run(async move { stopping.begun().await }));
         let outcome = served.await;
@@ -267,6 +268,7 @@ impl App {
         let sessions = base.sessions.clone().run_background(async move { stop.begun().await });
         let (lasting, readiness, stop) = (Arc::clone(&self.lasting), self.readiness.clone(), over.clone());
         let watch = async move {
+            lasting.look(&readiness).await;
             loop {
                 tokio::select! {
                     () = stop.begun() => return,

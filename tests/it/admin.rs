@@ -86,7 +86,7 @@ async fn metrics_parse_and_move() {
         };
         sum(&after) - sum(&before)
     };
-    assert!(moved("portcullis_requests_total", "") >= 11.0, "{after:#?}");
+    assert!(moved("portcullis_responses_total", "2xx") >= 11.0, "{after:#?}");
     assert!(moved("portcullis_decisions_total", "rule_allows") >= 11.0, "{after:#?}");
     assert!(moved("portcullis_decisions_total", "sign_in_required") >= 2.0, "{after:#?}");
     assert!(moved("portcullis_sign_ins_total", "signed_in") >= 1.0, "{after:#?}");
