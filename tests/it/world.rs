@@ -98,6 +98,8 @@ impl World {
             ],
             response_mode: "form_post",
             workers: 1,
+            credential: "client_secret = \"file:{dir}/client-secret\"".to_owned(),
+            announce_milliseconds: 0,
             drain_seconds: 5,
             marker: String::new(),
             sign_in: String::new(),

@@ -38,7 +38,11 @@ pub(crate) struct Settings {
     pub(crate) authority: String,
     pub(crate) apps: Vec<App>,
     pub(crate) response_mode: &'static str,
+    /// The line that says how the gateway proves itself to the provider; `{dir}` stands for the gateway's folder.
+    pub(crate) credential: String,
     pub(crate) workers: usize,
+    /// How long readiness says no before the listeners close.
+    pub(crate) announce_milliseconds: u64,
     /// Seconds that running requests get at shutdown.
     pub(crate) drain_seconds: u64,
     /// Added to every response of the first app; lets a test see which configuration answered.
@@ -68,6 +72,7 @@ https = ["127.0.0.1:0"]
 redirect = ["127.0.0.1:0"]
 public_port = 443
 workers = {workers}
+announce = "{announce}ms"
 drain = "{drain}s"
 
 [[tls.certificate]]
@@ -82,16 +87,18 @@ host = "{AUTH_HOST}"
 authority = "{authority}"
 tenants = ["{TENANT}"]
 client_id = "{CLIENT_ID}"
-client_secret = "file:{dir}/client-secret"
+{credential}
 response_mode = "{mode}"
 
 [admin]
 listen = "127.0.0.1:0"
 "#,
         workers = settings.workers,
+        announce = settings.announce_milliseconds,
         drain = settings.drain_seconds,
         authority = settings.authority,
         mode = settings.response_mode,
+        credential = settings.credential.replace("{dir}", &dir.to_string()),
         sign_in = settings.sign_in,
     );
     for (index, App { name, host, upstream }) in settings.apps.iter().enumerate() {
