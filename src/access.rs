@@ -2,8 +2,8 @@
 
 mod dispatch;
 mod error;
-mod gate;
-mod private;
+pub mod gate;
+pub mod private;
 mod refusal;
 mod respond;
 mod served;
@@ -11,6 +11,7 @@ mod served;
 use std::borrow::Cow;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::request::Parts;
@@ -33,10 +34,10 @@ use crate::telemetry::metrics::AppMetrics;
 use crate::telemetry::{Metrics, RequestIds, WorkerMetrics};
 
 pub use error::AccessError;
-pub use gate::Permit;
+pub use gate::{Permit, Person};
 pub use private::{
-    App, AppConfig, AssertionError, Assertions, Balance, ClientHeaders, HeaderRules, HealthCheck, IdentityHeaders, Protocol, RouteError,
-    Routes, Scheme, SecretStore, StoreFailure, UpstreamConfig, UpstreamTls, Upstreams,
+    App, AppConfig, AssertionError, Assertions, Balance, ClientHeaders, HeaderRules, HealthCheck, IdentityHeaders,
+    Protocol, RouteError, Routes, Scheme, SecretStore, StoreFailure, UpstreamConfig, UpstreamTls, Upstreams,
 };
 use refusal::Refusal;
 use served::Served;
@@ -122,11 +123,13 @@ impl Gateway {
         control: tokio::runtime::Handle,
         metrics: Arc<Metrics>,
         ids: RequestIds,
+        tunnel_idle: Duration,
         index: usize,
     ) -> Self {
         let local = Mutex::new(Arc::new(Local::of(world.current(), &metrics, index)));
         let worker = metrics.worker(index).unwrap_or_default();
-        Self { world, local, upstreams: Arc::default(), control, ids, metrics, worker, index }
+        let upstreams = Arc::new(Upstreams::default().with_tunnel_idle(tunnel_idle));
+        Self { world, local, upstreams, control, ids, metrics, worker, index }
     }
 
     fn local(&self) -> Arc<Local> {
@@ -185,7 +188,7 @@ impl Gateway {
         asked: &Asked<'_>,
         request: Request<Incoming>,
         audience: Audience,
-        served: &Served,
+        served: &mut Served,
     ) -> Response<Body> {
         match gate::pass(local, asked, &request, &self.worker).await {
             Ok(permit) => {
@@ -206,7 +209,10 @@ impl Gateway {
                     assertion: assertion.as_ref(),
                 };
                 match private::forward(permit, asked.app, request, &context).await {
-                    Ok(response) => response,
+                    Ok(response) => {
+                        served.forwarded();
+                        response
+                    }
                     Err(error) => respond::fail(local, audience, asked.app, &error, served),
                 }
             }
@@ -262,11 +268,7 @@ impl Gateway {
 }
 
 /// Host, method and client address, or why not.
-fn placed<'a>(
-    local: &Local,
-    connection: &Connection,
-    parts: &'a Parts,
-) -> Result<(Cow<'a, str>, IpAddr), Refusal> {
+fn placed<'a>(local: &Local, connection: &Connection, parts: &'a Parts) -> Result<(Cow<'a, str>, IpAddr), Refusal> {
     let world = &local.world;
     dispatch::check_method(&parts.method)?;
     let host = dispatch::host(parts, &connection.client, world.public_port, world.require_sni)?;
@@ -304,7 +306,11 @@ impl Handler for Gateway {
     async fn serve(&self, connection: &Arc<Connection>, request: Request<Incoming>) -> Response<Body> {
         let local = self.local();
         let mut served = Served::new(self.ids.next(), &self.worker, local.world.clock.tick());
-        let response = self.answer(&local, connection, request, &mut served).await;
+        let mut response = self.answer(&local, connection, request, &mut served).await;
+        if !served.is_forwarded() {
+            // An app's response got it with its other headers; the gateway's own answers get it here.
+            local.world.header_rules.add_hsts(response.headers_mut());
+        }
         served.finish(response, local.world.clock.tick())
     }
 }

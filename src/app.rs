@@ -12,7 +12,7 @@ use std::time::Duration;
 use serde::Serialize;
 use tokio::runtime::Handle;
 
-use crate::access::{Assertions, AssertionError, Gateway, RouteError, World};
+use crate::access::{AssertionError, Assertions, Gateway, RouteError, World};
 use crate::admin::{self, AdminError, AdminListener, Condition, Readiness, Services};
 use crate::audit::{self, AuditError, AuditLog};
 use crate::config::Config;
@@ -47,6 +47,7 @@ pub struct App {
     readiness: Readiness,
     addresses: Addresses,
     ids: RequestIds,
+    tunnel_idle: Duration,
 }
 
 /// What lives longer than one generation of the configuration.
@@ -146,7 +147,8 @@ impl App {
         )?;
         let counted = sessions.clone();
         metrics.read_sessions_from(move || counted.count() as u64);
-        let secrets = world::SealedSecrets { store: store.clone(), keyring: Arc::clone(&keyring), control: Handle::current() };
+        let secrets =
+            world::SealedSecrets { store: store.clone(), keyring: Arc::clone(&keyring), control: Handle::current() };
         let issuer = world::issuer(&config);
         let assertions = Arc::new(Assertions::open(Box::new(secrets), issuer, ASSERTION_ROTATION, clock.now())?);
         let certificates = Certificates::load(&config.edge.tls.certificates)?;
@@ -164,7 +166,7 @@ impl App {
             metrics,
             port,
         };
-        let ids = RequestIds::new()?;
+        let (ids, tunnel_idle) = (RequestIds::new()?, config.edge.limits.tunnel_idle);
         let world = Arc::new(Generation::new(world::build(&base, &config, None)?));
         base.metrics.control.reloaded(Some(world.number()));
         let lasting = Arc::new(Lasting { world, base, certificates, config: std::sync::Mutex::new(config) });
@@ -175,7 +177,7 @@ impl App {
             redirect: edge.addresses().redirect.clone(),
             admin: vec![admin.address()],
         };
-        Ok(Self { lasting, edge, admin, audit_writer, readiness, addresses, ids })
+        Ok(Self { lasting, edge, admin, audit_writer, readiness, addresses, ids, tunnel_idle })
     }
 
     /// Where it listens.
@@ -212,12 +214,12 @@ impl App {
         let base = self.lasting.base.clone();
         write_addresses(&self.lasting, &self.addresses);
         let background = self.background(&shutdown);
-        let (gateways, ids) = (Arc::clone(&self.lasting), self.ids);
+        let (gateways, ids, tunnel_idle) = (Arc::clone(&self.lasting), self.ids, self.tunnel_idle);
         let served = self.edge.run(
             move |index| {
                 let Lasting { world, base, .. } = &*gateways;
                 let (control, metrics) = (base.control.clone(), Arc::clone(&base.metrics));
-                Arc::new(Gateway::new(Arc::clone(world), control, metrics, ids.fork(index), index))
+                Arc::new(Gateway::new(Arc::clone(world), control, metrics, ids.fork(index), tunnel_idle, index))
             },
             shutdown.clone(),
         );
@@ -252,7 +254,10 @@ impl App {
                         readiness.set(Condition::NotDraining, false);
                         return;
                     }
-                    () = tokio::time::sleep(LOOK_EVERY) => lasting.look(&readiness).await,
+                    () = tokio::time::sleep(LOOK_EVERY) => {
+                        lasting.look(&readiness).await;
+                        lasting.rotate_assertion_keys().await;
+                    }
                 }
             }
         };
@@ -303,6 +308,18 @@ impl Lasting {
         readiness.set(Condition::ProviderKeys, keys);
         let store = self.base.store.read_async(crate::store::Table::Meta, b"format").await;
         readiness.set(Condition::Store, store.is_ok());
+    }
+
+    /// Brings the next assertion key into use when it is time; asked every second, done every thirty days.
+    async fn rotate_assertion_keys(self: &Arc<Self>) {
+        let assertions = Arc::clone(&self.base.assertions);
+        let now = self.base.clock.now();
+        match tokio::task::spawn_blocking(move || assertions.rotate_if_due(now)).await {
+            Ok(Ok(true)) => tracing::info!("a new assertion key is in use"),
+            Ok(Ok(false)) => {}
+            Ok(Err(error)) => tracing::error!(error = %error, "the assertion keys could not be rotated"),
+            Err(_) => tracing::error!("rotating the assertion keys panicked"),
+        }
     }
 
     fn show_certificates(&self) {

@@ -2,7 +2,7 @@
 //!
 //! [`AuditLog::record`] never waits: events go into a bounded queue, a thread of its own writes them. What does not
 //! fit is counted, and the count itself is written down. The hash chain that makes the file tamper-evident will be
-//! added in [`line`]: every line already has a sequence number, and one thread writes them all in order.
+//! added in [`mod@line`]: every line already has a sequence number, and one thread writes them all in order.
 
 mod event;
 mod file;

@@ -1,21 +1,22 @@
+//! Portcullis: an authentication gateway for companies on Microsoft Entra ID. The map follows.
 #![doc = include_str!("ARCHITECTURE.md")]
 
 pub mod facts;
 pub mod cut;
 pub mod generation;
-mod document;
+pub mod document;
 pub mod policy;
 pub mod telemetry;
-mod audit;
-mod pages;
+pub mod audit;
+pub mod pages;
 pub mod store;
 pub mod peers;
 pub mod session;
 pub mod entra;
-mod edge;
-mod sign_in;
-mod access;
-mod admin;
+pub mod edge;
+pub mod sign_in;
+pub mod access;
+pub mod admin;
 #[cfg(feature = "simulator")]
 pub mod simulator;
 pub mod config;

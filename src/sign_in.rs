@@ -203,7 +203,8 @@ impl Visit {
         single(self.query.as_bytes(), name)
     }
 
-    /// Whether a page or JSON should be answered.
+    /// Whether a page or JSON should be answered. Unlike at an app, a POST may be a navigation here: the provider's
+    /// answer and the sign-out form are.
     fn audience(&self) -> Audience {
         if start::is_shown(&self.headers) { Audience::Browser } else { Audience::Api }
     }

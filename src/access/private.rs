@@ -19,4 +19,4 @@ pub use forward::{ForwardContext, forward};
 pub use headers::{ClientHeaders, HeaderFault, HeaderRules, client_address};
 pub use path::{PathFault, canonical};
 pub use routes::{App, RouteError, Routes};
-pub use upstream::{Endpoint, Upstream, UpstreamError, Upstreams};
+pub use upstream::Upstreams;

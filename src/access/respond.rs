@@ -21,7 +21,13 @@ pub(super) fn audience(parts: &Parts) -> Audience {
 }
 
 /// A refusal as a response. [`Refusal::SignIn`] is answered by `sign_in`, which knows the way back.
-pub(super) fn refuse(local: &Local, audience: Audience, app: Option<&App>, refusal: &Refusal, served: &Served) -> Response<Body> {
+pub(super) fn refuse(
+    local: &Local,
+    audience: Audience,
+    app: Option<&App>,
+    refusal: &Refusal,
+    served: &Served,
+) -> Response<Body> {
     if !matches!(refusal, Refusal::Blocked { .. }) {
         served.turned_away(refusal);
     }
@@ -32,13 +38,14 @@ pub(super) fn refuse(local: &Local, audience: Audience, app: Option<&App>, refus
         Refusal::Blocked { decision, person } => Page::Blocked(Blocked {
             reason: decision.reason,
             app: app.map_or("", |app| &app.name),
-            person: person.as_ref().map(|person| SignedInAs { name: &person.subject.name, email: &person.subject.email }),
+            person: person
+                .as_ref()
+                .map(|person| SignedInAs { name: &person.subject.name, email: &person.subject.email }),
             sign_out: Some(&sign_out),
         }),
         Refusal::StoreDown | Refusal::NoAssertion => Page::StoreDown,
-        Refusal::BadAuthority | Refusal::BadHeader | Refusal::BadPath(_) => {
-            Page::BadRequest { word: BadRequestWord::new(refusal.word()) }
-        }
+        Refusal::BadAuthority | Refusal::BadHeader => Page::BadRequest { word: BadRequestWord::new(refusal.word()) },
+        Refusal::BadPath(fault) => Page::BadRequest { word: BadRequestWord::new(fault.word()) },
         Refusal::Misdirected => Page::Misdirected,
         Refusal::NoSuchApp => Page::NotFound,
         Refusal::MethodNotAllowed => Page::MethodNotAllowed,
@@ -54,7 +61,13 @@ pub(super) fn refuse(local: &Local, audience: Audience, app: Option<&App>, refus
 }
 
 /// A permitted request that could not be carried out.
-pub(super) fn fail(local: &Local, audience: Audience, app: &App, error: &AccessError, served: &Served) -> Response<Body> {
+pub(super) fn fail(
+    local: &Local,
+    audience: Audience,
+    app: &App,
+    error: &AccessError,
+    served: &Served,
+) -> Response<Body> {
     served.failed(error);
     tracing::info!(request_id = %served.id(), app = &*app.name, error = %error, "a permitted request was not carried out");
     let app = &*app.name;

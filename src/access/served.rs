@@ -23,11 +23,12 @@ pub(super) struct Served {
     began: Tick,
     worker: Arc<WorkerMetrics>,
     app: Option<Arc<AppMetrics>>,
+    forwarded: bool,
 }
 
 impl Served {
     pub(super) fn new(id: RequestId, worker: &Arc<WorkerMetrics>, began: Tick) -> Self {
-        Self { id, began, worker: Arc::clone(worker), app: None }
+        Self { id, began, worker: Arc::clone(worker), app: None, forwarded: false }
     }
 
     pub(super) const fn id(&self) -> RequestId {
@@ -39,19 +40,30 @@ impl Served {
         self.app = usize::try_from(app.id.0).ok().and_then(|at| local.apps.get(at)).cloned();
     }
 
+    /// The app answered.
+    pub(super) const fn forwarded(&mut self) {
+        self.forwarded = true;
+    }
+
+    pub(super) const fn is_forwarded(&self) -> bool {
+        self.forwarded
+    }
+
     /// The gate said yes.
     pub(super) fn permitted<B>(&self, local: &Local, asked: &Asked<'_>, request: &Request<B>, permit: &Permit) {
-        local.world.audit.decided(Verdict::Allow, || {
-            self.record(local, asked, request, permit.decision().clone(), permit.person())
-        });
+        local
+            .world
+            .audit
+            .decided(Verdict::Allow, || self.record(local, asked, request, permit.decision().clone(), permit.person()));
     }
 
     /// The gate said no.
     pub(super) fn blocked<B>(&self, local: &Local, asked: &Asked<'_>, request: &Request<B>, refusal: &Refusal) {
         if let Refusal::Blocked { decision, person } = refusal {
-            local.world.audit.decided(decision.verdict, || {
-                self.record(local, asked, request, decision.clone(), person.as_deref())
-            });
+            local
+                .world
+                .audit
+                .decided(decision.verdict, || self.record(local, asked, request, decision.clone(), person.as_deref()));
         }
     }
 

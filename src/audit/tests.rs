@@ -1,3 +1,5 @@
+//! Tests of the decision log: lines, drops, rotation, full disks.
+
 use std::path::Path;
 use std::time::Duration;
 

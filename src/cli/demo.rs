@@ -15,6 +15,7 @@ use super::run::{chain, serve_here};
 use super::{Exit, Output};
 use crate::app::App;
 use crate::config::Config;
+use crate::facts::{Clock, SystemClock};
 use crate::simulator::{self as people, Options, Running, Simulator, World};
 
 /// Run gateway, simulated Entra and two sample apps on this machine.
@@ -72,7 +73,8 @@ struct Place {
 }
 
 async fn serve(arguments: &Arguments, output: &mut Output) -> Result<(), String> {
-    let folder = folder(arguments.state.as_deref()).map_err(|error| format!("the demo's folder cannot be made: {error}"))?;
+    let folder =
+        folder(arguments.state.as_deref()).map_err(|error| format!("the demo's folder cannot be made: {error}"))?;
     let (port, admin_port) = if arguments.any_port {
         (free_port().map_err(|error| error.to_string())?, free_port().map_err(|error| error.to_string())?)
     } else {
@@ -82,7 +84,8 @@ async fn serve(arguments: &Arguments, output: &mut Output) -> Result<(), String>
     let (wiki, wiki_at) = apps::bind().await.map_err(|error| error.to_string())?;
     let (payroll, payroll_at) = apps::bind().await.map_err(|error| error.to_string())?;
     let names: Vec<String> = [PORTAL, WIKI, PAYROLL, "*.localhost", "localhost"].map(str::to_owned).to_vec();
-    let made = certificates::make(&folder, &names).map_err(|error| format!("the certificates cannot be made: {error:#}"))?;
+    let made = certificates::make(&folder, &names, SystemClock::new().now())
+        .map_err(|error| format!("the certificates cannot be made: {error:#}"))?;
     let place = Place {
         port,
         admin_port,
@@ -114,14 +117,18 @@ async fn simulator(gateway_port: u16, port: u16) -> Result<Running, String> {
     let mut options = Options::new(world);
     options.listen = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     Simulator::start(options).await.map_err(|error| {
-        format!("the simulated Entra does not start ({}); choose another port with --simulator-port or --any-port", chain(&error))
+        format!(
+            "the simulated Entra does not start ({}); choose another port with --simulator-port or --any-port",
+            chain(&error)
+        )
     })
 }
 
 /// A fresh folder, or the one asked for; private, because it holds keys.
 fn folder(asked: Option<&Path>) -> io::Result<PathBuf> {
     use std::os::unix::fs::DirBuilderExt;
-    let folder = asked.map_or_else(|| std::env::temp_dir().join(format!("portcullis-demo-{}", std::process::id())), Path::to_owned);
+    let folder = asked
+        .map_or_else(|| std::env::temp_dir().join(format!("portcullis-demo-{}", std::process::id())), Path::to_owned);
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder)?;
     folder.canonicalize()
 }
@@ -142,6 +149,7 @@ rules = "rules.toml"
 [listen]
 https = ["127.0.0.1:{port}"]
 redirect = []
+hsts = "0s"
 
 [[tls.certificate]]
 certificate = "leaf.pem"
@@ -236,12 +244,7 @@ fn announce(app: &App, place: &Place, json: bool, output: &mut Output) -> Result
         "with the password: demo".to_owned(),
         String::new(),
         "Without a browser, this says where to sign in:".to_owned(),
-        format!(
-            "  curl --cacert {} --resolve {WIKI}:{port}:{} {}/",
-            place.authority.display(),
-            https.ip(),
-            url(WIKI)
-        ),
+        format!("  curl --cacert {} --resolve {WIKI}:{port}:{} {}/", place.authority.display(), https.ip(), url(WIKI)),
         String::new(),
         "See and end sessions, and ask why something is allowed:".to_owned(),
         format!("  portcullis session ls --config {}/portcullis.toml", place.folder.display()),

@@ -31,7 +31,7 @@ pub(crate) struct SessionArgs {
     #[arg(long, global = true, value_name = "FILE")]
     token_file: Option<PathBuf>,
     /// Configuration to take address and token file from.
-    #[arg(long, global = true, value_name = "FILE")]
+    #[arg(long, short, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
 }
 
@@ -90,7 +90,8 @@ fn of_config(path: &Path) -> Result<Target, String> {
     let token_file = config.admin.token_file.clone().unwrap_or_else(|| config.state_dir.join("admin-token"));
     let admin = if config.admin.listen.port() == 0 {
         let file = config.state_dir.join("addresses.json");
-        let text = std::fs::read(&file).map_err(|error| format!("{}: {error}; is the gateway running?", file.display()))?;
+        let text =
+            std::fs::read(&file).map_err(|error| format!("{}: {error}; is the gateway running?", file.display()))?;
         let addresses: serde_json::Value = serde_json::from_slice(&text).map_err(|error| error.to_string())?;
         addresses.pointer("/admin/0").and_then(|text| text.as_str()).unwrap_or_default().to_owned()
     } else {

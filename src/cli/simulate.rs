@@ -16,7 +16,11 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9444")]
     listen: SocketAddr,
     /// Redirect address to register with the simulated app; may be given several times.
-    #[arg(long = "redirect-uri", value_name = "URL", default_value = "https://portal.localhost:8443/.portcullis/callback")]
+    #[arg(
+        long = "redirect-uri",
+        value_name = "URL",
+        default_value = "https://portal.localhost:8443/.portcullis/callback"
+    )]
     redirect_uris: Vec<String>,
     /// Front-channel logout address to register.
     #[arg(long, value_name = "URL")]

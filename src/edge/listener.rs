@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
+use rustls::HandshakeKind;
 use rustls::ServerConfig;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
@@ -279,7 +280,10 @@ async fn accept<F>(
             }
         };
         // Over the cap: the connection is closed at once, which tells a load balancer to go elsewhere.
-        let Some(admission) = shared.gatehouse.admit() else { continue };
+        let Some(admission) = shared.gatehouse.admit() else {
+            registry.metrics().connections_refused.up();
+            continue;
+        };
         let Ok(local) = stream.local_addr() else { continue };
         // Without it small answers wait for the client's delayed acknowledgement. Failing costs only speed.
         let _ = stream.set_nodelay(true);
@@ -315,6 +319,11 @@ impl<H: Handler> Front<H> {
             return;
         };
         let (_, session) = tls.get_ref();
+        let metrics = self.registry.metrics();
+        match session.handshake_kind() {
+            Some(HandshakeKind::Resumed) => metrics.handshakes_resumed.up(),
+            Some(HandshakeKind::Full | HandshakeKind::FullWithHelloRetryRequest) | None => metrics.handshakes_full.up(),
+        }
         let http = if session.alpn_protocol() == Some(b"h2") { HttpVersion::Http2 } else { HttpVersion::Http1 };
         let sni = session.server_name().map(|name| {
             let name = name.strip_suffix('.').unwrap_or(name);
@@ -343,6 +352,7 @@ impl<H: Handler> Front<H> {
             socket_peer
         };
         if !seat.count_for(peer.ip()) {
+            self.registry.metrics().connections_refused.up();
             return None;
         }
         let tls = self.acceptor.accept(stream).await;

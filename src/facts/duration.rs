@@ -32,7 +32,7 @@ pub fn parse_duration(text: &str) -> Result<Duration, ParseDurationError> {
 pub fn format_duration(span: Duration) -> String {
     let millis = span.as_millis();
     for (factor, unit) in [(86_400_000, "d"), (3_600_000, "h"), (60_000, "m"), (1000, "s")] {
-        if millis != 0 && millis % factor == 0 {
+        if millis != 0 && millis.is_multiple_of(factor) {
             return format!("{}{unit}", millis / factor);
         }
     }

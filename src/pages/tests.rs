@@ -1,3 +1,5 @@
+//! Tests of the pages: escaping, security headers, JSON twins.
+
 use super::*;
 use crate::policy::Reason;
 

@@ -1,3 +1,5 @@
+//! Tests of claims and announcements.
+
 use super::*;
 
 #[tokio::test]

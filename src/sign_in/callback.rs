@@ -8,12 +8,11 @@ use http::{HeaderValue, Method, Response};
 use super::cookie::{self, SameSite};
 use super::seal::{self, ATTEMPT_LIFETIME, Attempt};
 use super::{SignIn, SignInError, Visit, browser, enter, single};
-use crate::audit::Event;
+use crate::cut::CutReason;
 use crate::edge::Body;
 use crate::entra::{AuthorizeError, EntraError, SignedIn};
 use crate::session::{NewSession, Session};
 use crate::telemetry::Secret;
-use crate::cut::CutReason;
 
 /// What the provider sent back.
 struct Answer {

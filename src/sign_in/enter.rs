@@ -40,9 +40,8 @@ pub(super) async fn enter(sign_in: &SignIn, visit: &Visit) -> Result<Response<Bo
     }
     let parts = &sign_in.parts;
     let now = sign_in.now();
-    let code: Option<Code> = visit
-        .parameter("code")?
-        .and_then(|text| seal::open(&parts.keyring, visit.host.as_bytes(), &text, now));
+    let code: Option<Code> =
+        visit.parameter("code")?.and_then(|text| seal::open(&parts.keyring, visit.host.as_bytes(), &text, now));
     let browser = browser::known(&parts.keyring, &visit.headers, &visit.host, now);
     let usable = match (&code, &browser) {
         (Some(code), Some(browser)) => {

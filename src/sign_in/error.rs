@@ -70,9 +70,9 @@ impl SignInError {
 
     fn problem(&self) -> Result<SignInProblem, Other> {
         match self {
-            Self::Malformed => Err(Other::BadRequest("malformed")),
             Self::WrongMethod => Err(Other::WrongMethod),
-            Self::StaleAttempt => Ok(SignInProblem::Stale),
+            // Whatever it was meant to be, it belongs to no sign-in of this browser; the way on is the same.
+            Self::Malformed | Self::StaleAttempt => Ok(SignInProblem::Stale),
             Self::UsedAttempt => Ok(SignInProblem::Replayed),
             Self::CookiesBlocked => Ok(SignInProblem::CookiesOff),
             Self::ForeignForm => Err(Other::BadRequest("foreign_form")),

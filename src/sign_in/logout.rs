@@ -47,7 +47,8 @@ async fn end(sign_in: &SignIn, visit: &Visit, session: &Session) -> Result<Respo
     let token = single(&visit.body, "csrf")?.unwrap_or_default();
     let expected = csrf_token(sign_in, session);
     // An empty token means the key ring failed; then nothing matches.
-    let same = !expected.is_empty() && aws_lc_rs::constant_time::verify_slices_are_equal(token.as_bytes(), expected.as_bytes()).is_ok();
+    let same = !expected.is_empty()
+        && aws_lc_rs::constant_time::verify_slices_are_equal(token.as_bytes(), expected.as_bytes()).is_ok();
     if !same || !is_own_origin(sign_in, visit) {
         return Err(SignInError::ForeignForm);
     }
@@ -57,7 +58,11 @@ async fn end(sign_in: &SignIn, visit: &Visit, session: &Session) -> Result<Respo
     sign_in.record(Event::SignOut {
         request: Some(visit.request_id),
         client: Some(visit.client),
-        who: Who { user: session.user, name: session.subject().name.clone(), session: Some(SessionId::of(&session.key.0)) },
+        who: Who {
+            user: session.user,
+            name: session.subject().name.clone(),
+            session: Some(SessionId::of(&session.key.0)),
+        },
     });
     let here = format!("{}{PREFIX}signed-out", parts.config.origin());
     let to = match Url::parse(&here) {
@@ -106,6 +111,7 @@ fn is_own_origin(sign_in: &SignIn, visit: &Visit) -> bool {
     match visit.headers.get(ORIGIN) {
         // A page with `Referrer-Policy: no-referrer` posts with `Origin: null`; then the browser's own word counts.
         Some(origin) if origin.as_bytes() != b"null" => origin.as_bytes() == sign_in.config().origin().as_bytes(),
-        _ => visit.headers.get("sec-fetch-site").is_none_or(|site| site.as_bytes() == b"same-origin"),
+        // `none` is the person's own doing, such as a reload.
+        _ => visit.headers.get("sec-fetch-site").is_none_or(|site| matches!(site.as_bytes(), b"same-origin" | b"none")),
     }
 }

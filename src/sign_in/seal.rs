@@ -17,13 +17,13 @@ use crate::store::Keyring;
 const MAX_SEALED: usize = 8 * 1024;
 
 /// From leaving an app to coming back: how long a person may take on the provider's pages.
-pub const ATTEMPT_LIFETIME: Duration = Duration::from_secs(3600);
+pub(super) const ATTEMPT_LIFETIME: Duration = Duration::from_secs(3600);
 
 /// From the sign-in host to the app: one redirect.
-pub const CODE_LIFETIME: Duration = Duration::from_secs(60);
+pub(super) const CODE_LIFETIME: Duration = Duration::from_secs(60);
 
 /// A value that can be sealed for one purpose.
-pub trait Sealed: Serialize + DeserializeOwned {
+pub(super) trait Sealed: Serialize + DeserializeOwned {
     /// Separates its key from every other purpose's.
     const PURPOSE: &'static str;
     /// How long it may be opened.
@@ -34,22 +34,22 @@ pub trait Sealed: Serialize + DeserializeOwned {
 
 /// Where a person wanted to go before signing in. Made by the app host, opened by the sign-in host.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Return {
+pub(super) struct Return {
     /// The app's host, without port.
     #[serde(rename = "h")]
-    pub host: String,
+    pub(super) host: String,
     /// Path and query on it.
     #[serde(rename = "p")]
-    pub path: String,
+    pub(super) path: String,
     /// Hash of the app host's browser cookie: only that browser may come back.
     #[serde(rename = "b")]
-    pub browser: String,
+    pub(super) browser: String,
     /// A form was held back in the browser under this name and is to be sent again.
     #[serde(rename = "f", default, skip_serializing_if = "Option::is_none")]
-    pub form: Option<String>,
+    pub(super) form: Option<String>,
     /// When.
     #[serde(rename = "t")]
-    pub made: UnixTime,
+    pub(super) made: UnixTime,
 }
 
 impl Sealed for Return {
@@ -63,25 +63,25 @@ impl Sealed for Return {
 
 /// One attempt to sign in, on its way through the provider as `state`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Attempt {
+pub(super) struct Attempt {
     /// Names the attempt, for single use.
     #[serde(rename = "i")]
-    pub id: String,
+    pub(super) id: String,
     /// Expected in the ID token.
     #[serde(rename = "n")]
-    pub nonce: String,
+    pub(super) nonce: String,
     /// PKCE code verifier (RFC 7636).
     #[serde(rename = "v")]
-    pub verifier: String,
+    pub(super) verifier: String,
     /// Where to go afterwards; `None` for the portal.
     #[serde(rename = "r", default, skip_serializing_if = "Option::is_none")]
-    pub back: Option<Return>,
+    pub(super) back: Option<Return>,
     /// The person asked to sign in with another account, so a session that is there does not answer it.
     #[serde(rename = "o", default, skip_serializing_if = "std::ops::Not::not")]
-    pub other_account: bool,
+    pub(super) other_account: bool,
     /// When.
     #[serde(rename = "t")]
-    pub made: UnixTime,
+    pub(super) made: UnixTime,
 }
 
 impl Sealed for Attempt {
@@ -95,19 +95,19 @@ impl Sealed for Attempt {
 
 /// The one-time code that carries a session from the sign-in host to an app host.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Code {
+pub(super) struct Code {
     /// Names the code, for single use.
     #[serde(rename = "i")]
-    pub id: String,
+    pub(super) id: String,
     /// The session's key, hex.
     #[serde(rename = "s")]
-    pub session: String,
+    pub(super) session: String,
     /// Where to go on the app host.
     #[serde(rename = "r")]
-    pub back: Return,
+    pub(super) back: Return,
     /// When.
     #[serde(rename = "t")]
-    pub made: UnixTime,
+    pub(super) made: UnixTime,
 }
 
 impl Sealed for Code {
@@ -121,19 +121,19 @@ impl Sealed for Code {
 
 /// What the browser cookie holds: an id to bind attempts to, and how often this browser came back without success.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Browser {
+pub(super) struct Browser {
     /// Random, 128 bit.
     #[serde(rename = "i")]
-    pub id: String,
+    pub(super) id: String,
     /// How often in a row the browser entered; reset after a quiet minute.
     #[serde(rename = "n", default)]
-    pub entries: u32,
+    pub(super) entries: u32,
     /// When it last entered.
     #[serde(rename = "e", default = "never")]
-    pub entered: UnixTime,
+    pub(super) entered: UnixTime,
     /// When the cookie was first made.
     #[serde(rename = "t")]
-    pub made: UnixTime,
+    pub(super) made: UnixTime,
 }
 
 impl Sealed for Browser {
@@ -152,7 +152,7 @@ const fn never() -> UnixTime {
 
 /// Seals a value for its purpose, bound to `context` (for example the browser it belongs to).
 #[must_use]
-pub fn seal<T: Sealed>(keyring: &Keyring, context: &[u8], value: &T) -> Option<String> {
+pub(super) fn seal<T: Sealed>(keyring: &Keyring, context: &[u8], value: &T) -> Option<String> {
     let plain = serde_json::to_vec(value).ok()?;
     Some(URL_SAFE_NO_PAD.encode(keyring.seal(T::PURPOSE, context, &plain)))
 }
@@ -161,7 +161,7 @@ pub fn seal<T: Sealed>(keyring: &Keyring, context: &[u8], value: &T) -> Option<S
 ///
 /// One answer for every fault: which check failed is nobody's business.
 #[must_use]
-pub fn open<T: Sealed>(keyring: &Keyring, context: &[u8], text: &str, now: UnixTime) -> Option<T> {
+pub(super) fn open<T: Sealed>(keyring: &Keyring, context: &[u8], text: &str, now: UnixTime) -> Option<T> {
     if text.len() > MAX_SEALED {
         return None;
     }
@@ -176,7 +176,7 @@ pub fn open<T: Sealed>(keyring: &Keyring, context: &[u8], text: &str, now: UnixT
 
 /// A fresh random text of `N` bytes, base64url. `None` only if the system's randomness fails.
 #[must_use]
-pub fn random<const N: usize>() -> Option<String> {
+pub(super) fn random<const N: usize>() -> Option<String> {
     let mut bytes = [0u8; N];
     aws_lc_rs::rand::fill(&mut bytes).ok()?;
     Some(URL_SAFE_NO_PAD.encode(bytes))
@@ -184,7 +184,7 @@ pub fn random<const N: usize>() -> Option<String> {
 
 /// A short, one-way name of a browser id, safe to put into a [`Return`].
 #[must_use]
-pub fn fingerprint(browser_id: &str) -> String {
+pub(super) fn fingerprint(browser_id: &str) -> String {
     let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, browser_id.as_bytes());
     URL_SAFE_NO_PAD.encode(digest.as_ref().get(..16).unwrap_or_default())
 }

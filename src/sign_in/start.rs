@@ -16,9 +16,6 @@ use crate::telemetry::RequestId;
 /// Longest path with query that is remembered through a sign-in; a longer one comes back to the app's front page.
 const MAX_PATH: usize = 1500;
 
-/// Largest form that is held back in the browser while its owner signs in.
-pub(super) const MAX_FORM: usize = 64 * 1024;
-
 /// Somebody without a session, asking for something on an app host.
 #[derive(Debug)]
 pub struct Asker<'a> {
@@ -91,7 +88,8 @@ fn is_own_form(headers: &HeaderMap, host: &str) -> bool {
         .and_then(|value| value.to_str().ok())
         .is_some_and(|kind| kind.split(';').next().unwrap_or_default().trim() == "application/x-www-form-urlencoded");
     let navigates = text(headers, "sec-fetch-mode").is_none_or(|mode| mode == "navigate");
-    let same_origin = match (text(headers, "sec-fetch-site"), headers.get(ORIGIN).and_then(|value| value.to_str().ok())) {
+    let same_origin = match (text(headers, "sec-fetch-site"), headers.get(ORIGIN).and_then(|value| value.to_str().ok()))
+    {
         (Some(site), _) => site == "same-origin",
         (None, Some(origin)) => origin
             .strip_prefix("https://")

@@ -76,6 +76,7 @@ async fn metrics_parse_and_move() {
         };
         sum(&after) - sum(&before)
     };
+    // Whoever reads the answer may be faster than the counter of its end.
     assert!(moved("portcullis_responses_total", "2xx") >= 11.0, "{after:#?}");
     assert!(moved("portcullis_decisions_total", "rule_allows") >= 11.0, "{after:#?}");
     assert!(moved("portcullis_decisions_total", "sign_in_required") >= 2.0, "{after:#?}");

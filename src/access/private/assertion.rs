@@ -66,7 +66,7 @@ struct Shared {
 }
 
 /// How long an assertion is good for.
-pub const LIFETIME: Duration = Duration::from_secs(60);
+const LIFETIME: Duration = Duration::from_secs(60);
 /// How long one is reused.
 const REUSE: Duration = Duration::from_secs(30);
 /// Groups listed at most; a longer list is left out and said to be, so that no header grows beyond what servers take.

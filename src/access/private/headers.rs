@@ -14,7 +14,8 @@ pub use forwarded::{ClientHeaders, client_address};
 pub(super) use request::{Added, Passing, add, frame_http1, has_token, strip};
 pub(super) use response::clean;
 
-use http::{HeaderName, HeaderValue};
+use http::header::STRICT_TRANSPORT_SECURITY;
+use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::config::IdentityHeaders;
 
@@ -75,6 +76,13 @@ impl HeaderRules {
     pub fn with_hsts(mut self, value: Option<HeaderValue>) -> Self {
         self.hsts = value;
         self
+    }
+
+    /// Says that this host is reached by https only (RFC 6797), if configured.
+    pub fn add_hsts(&self, headers: &mut HeaderMap) {
+        if let Some(hsts) = &self.hsts {
+            headers.insert(STRICT_TRANSPORT_SECURITY, hsts.clone());
+        }
     }
 
     fn is_identity(&self, name: &HeaderName) -> bool {

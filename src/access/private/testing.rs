@@ -172,7 +172,10 @@ impl Gateway {
     }
 
     pub(super) async fn with(config: AppConfig, trusted: Vec<IpNet>, assertion: Option<&'static str>) -> Self {
-        let routes = Routes::build(vec![config]).unwrap();
+        Self::on(Routes::build(vec![config]).unwrap(), trusted, assertion).await
+    }
+
+    pub(super) async fn on(routes: Routes, trusted: Vec<IpNet>, assertion: Option<&'static str>) -> Self {
         let app = Arc::clone(&routes.apps()[0]);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -287,7 +290,7 @@ impl Client {
     }
 
     /// Reads to the end of the connection.
-    pub(super) async fn to_end(&mut self) -> String {
+    pub(super) async fn rest_of_it(&mut self) -> String {
         while read_some(&mut self.stream, &mut self.rest).await > 0 {}
         String::from_utf8_lossy(&std::mem::take(&mut self.rest)).into_owned()
     }

@@ -3,15 +3,16 @@
 mod balance;
 mod connect;
 mod health;
+mod lease;
 mod pool;
 mod tls;
 mod watch;
 
 pub(super) use balance::Tried;
 pub(super) use health::check_health;
+pub(super) use lease::{Lease, Sent};
 pub use pool::Upstreams;
-pub(super) use pool::{Lease, Sent};
-pub use tls::{Roots, UpstreamError};
+pub(super) use tls::{Roots, UpstreamError};
 pub(super) use watch::{Fired, Phase, Watch};
 
 use std::sync::Arc;
@@ -109,3 +110,6 @@ impl Endpoint {
         self.health.is_up()
     }
 }
+
+#[cfg(test)]
+mod tests;

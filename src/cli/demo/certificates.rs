@@ -3,12 +3,14 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use chrono::Datelike;
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
     KeyUsagePurpose,
 };
 
 use crate::edge::CertificateFiles;
+use crate::facts::UnixTime;
 
 /// What was made.
 pub(super) struct Made {
@@ -22,7 +24,7 @@ pub(super) struct Made {
 ///
 /// # Errors
 /// When a key cannot be made or a file cannot be written.
-pub(super) fn make(dir: &Path, names: &[String]) -> anyhow::Result<Made> {
+pub(super) fn make(dir: &Path, names: &[String], now: UnixTime) -> anyhow::Result<Made> {
     let authority_key = KeyPair::generate()?;
     let mut authority = CertificateParams::default();
     authority.distinguished_name = name("Portcullis demo authority");
@@ -33,6 +35,10 @@ pub(super) fn make(dir: &Path, names: &[String]) -> anyhow::Result<Made> {
 
     let leaf_key = KeyPair::generate()?;
     let mut leaf = CertificateParams::new(names.to_vec())?;
+    // Apple's clients refuse leaves that live longer than 825 days, whoever signed them.
+    let year = chrono::DateTime::from_timestamp(i64::try_from(now.0)?, 0).map_or(2026, |now| now.year());
+    leaf.not_before = rcgen::date_time_ymd(year, 1, 1);
+    leaf.not_after = rcgen::date_time_ymd(year + 2, 1, 1);
     leaf.distinguished_name = name("Portcullis demo");
     leaf.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
     leaf.key_usages = vec![KeyUsagePurpose::DigitalSignature];

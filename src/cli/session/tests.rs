@@ -1,3 +1,5 @@
+//! Tests of `session ls | kill` against a live admin listener.
+
 use clap::Parser as _;
 
 use super::*;

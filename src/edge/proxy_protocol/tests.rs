@@ -1,3 +1,5 @@
+//! Tests of the PROXY protocol: vectors of both versions and what must not pass.
+
 use proptest::prelude::*;
 
 use super::*;

@@ -13,8 +13,8 @@ use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
 
-use crate::facts::UnixTime;
 use crate::edge::config::CertificateFiles;
+use crate::facts::UnixTime;
 
 /// Why a set of certificates was not accepted. Says which file and what was expected of it.
 #[derive(Debug, thiserror::Error)]

@@ -1,3 +1,5 @@
+//! Tests of the tunnel: half-close, idle, cut, close frames.
+
 use proptest::prelude::*;
 use tokio::io::{AsyncReadExt, DuplexStream, duplex};
 

@@ -1,3 +1,5 @@
+//! Tests of the key ring: sealing, rotation, file modes.
+
 use std::os::unix::fs::PermissionsExt;
 use std::{fs, io};
 

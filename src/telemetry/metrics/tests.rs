@@ -1,3 +1,5 @@
+//! Tests of the metrics: names, encoding, cardinality.
+
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 

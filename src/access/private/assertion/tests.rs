@@ -1,3 +1,5 @@
+//! Tests of the signed assertion: claims, keys, rotation, reuse.
+
 use std::collections::HashMap;
 use std::net::SocketAddr;
 

@@ -1,3 +1,5 @@
+//! Tests of forwarding against a raw recording upstream.
+
 use std::time::Duration;
 
 use crate::access::private::testing::*;
@@ -46,7 +48,7 @@ async fn responses_of_every_framing_give_the_connection_back() {
     for round in 0..10 {
         let mut client = gateway.connect().await;
         client.send("GET / HTTP/1.1\r\nHost: wiki.test\r\nConnection: close\r\n\r\n").await;
-        let answer = client.to_end().await;
+        let answer = client.rest_of_it().await;
         assert!(answer.starts_with("HTTP/1.1 20") || answer.starts_with("HTTP/1.1 304"), "{round}: {answer}");
     }
     assert_eq!(upstream.connections(), 1);
@@ -60,7 +62,7 @@ async fn head_keeps_its_length_and_has_no_body() {
     let mut client = gateway.connect().await;
     for _ in 0..2 {
         client.send("HEAD / HTTP/1.1\r\nHost: wiki.test\r\nConnection: close\r\n\r\n").await;
-        let answer = client.to_end().await;
+        let answer = client.rest_of_it().await;
         assert!(answer.contains("content-length: 5000\r\n") && answer.ends_with("\r\n\r\n"), "{answer}");
         client = gateway.connect().await;
     }
@@ -133,7 +135,7 @@ async fn a_broken_request_body_breaks_the_upstream_connection_off() {
     client
         .send("POST / HTTP/1.1\r\nHost: wiki.test\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0x5\r\nhello\r\n")
         .await;
-    let answer = client.to_end().await;
+    let answer = client.rest_of_it().await;
     assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 400"), "{answer}");
     eventually("the upstream saw the request", || upstream.connections() == 1).await;
     assert!(!upstream.bytes(0).ends_with("0\r\n\r\n"));
@@ -220,7 +222,7 @@ async fn a_lying_upstream_gets_no_second_request_on_that_connection() {
         let gateway = Gateway::start(app_config(&[upstream.address])).await;
         let mut client = gateway.connect().await;
         client.send("GET / HTTP/1.1\r\nHost: wiki.test\r\nConnection: close\r\n\r\n").await;
-        let answer = client.to_end().await;
+        let answer = client.rest_of_it().await;
         // Nothing at all is right too: the head had not left yet when the body turned out to be broken.
         let closed = name.starts_with("chunk") && answer.is_empty();
         assert!(closed || answer.starts_with(&format!("HTTP/1.1 {status}")), "{name}: {answer}");
@@ -244,7 +246,7 @@ async fn an_upstream_cut_mid_body_never_looks_complete() {
         let gateway = Gateway::start(app_config(&[upstream.address])).await;
         let mut client = gateway.connect().await;
         client.send("GET / HTTP/1.1\r\nHost: wiki.test\r\n\r\n").await;
-        let answer = client.to_end().await;
+        let answer = client.rest_of_it().await;
         assert!(answer.contains("hello"), "{answer}");
         assert!(!answer.ends_with("0\r\n\r\n"), "{answer}");
     }
@@ -296,7 +298,7 @@ async fn a_body_that_stands_still_is_broken_off() {
     let gateway = Gateway::start(config).await;
     let mut client = gateway.connect().await;
     client.send("GET / HTTP/1.1\r\nHost: wiki.test\r\n\r\n").await;
-    assert!(client.to_end().await.ends_with("hello"));
+    assert!(client.rest_of_it().await.ends_with("hello"));
 }
 
 #[tokio::test]
@@ -311,7 +313,7 @@ async fn a_cut_ends_a_waiting_request_and_a_running_download() {
             client.until("hello").await;
         }
         gateway.cut.raise(CutReason::Revoked);
-        let ended = tokio::time::timeout(Duration::from_secs(1), client.to_end()).await.expect("within a second");
+        let ended = tokio::time::timeout(Duration::from_secs(1), client.rest_of_it()).await.expect("within a second");
         assert!(ended.ends_with("hello") || ended.ends_with("Cut(Revoked)"), "{ended}");
     }
 }

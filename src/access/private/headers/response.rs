@@ -1,6 +1,6 @@
 //! Response headers on their way to the client.
 
-use http::header::{CONTENT_LENGTH, LOCATION, STRICT_TRANSPORT_SECURITY};
+use http::header::{CONTENT_LENGTH, LOCATION};
 use http::uri::Authority;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
@@ -64,9 +64,7 @@ pub(in crate::access::private) fn clean(
     for (name, value) in &app.config.response_headers {
         headers.insert(name, value.clone());
     }
-    if let Some(hsts) = &rules.hsts {
-        headers.insert(STRICT_TRANSPORT_SECURITY, hsts.clone());
-    }
+    rules.add_hsts(headers);
     Ok(())
 }
 

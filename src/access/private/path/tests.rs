@@ -1,3 +1,5 @@
+//! Tests of the canonical path: PA-01, PA-02 and PA-04 of the threat catalogue.
+
 use proptest::prelude::*;
 
 use super::*;

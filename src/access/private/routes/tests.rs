@@ -1,3 +1,5 @@
+//! Tests of routing: host, prefix, and what cannot be built.
+
 use std::time::Duration;
 
 use super::*;

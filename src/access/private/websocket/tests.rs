@@ -1,3 +1,5 @@
+//! Tests of the WebSocket relay: both handshakes, early bytes, refusals.
+
 use std::time::Duration;
 
 use super::*;
@@ -49,7 +51,7 @@ async fn a_cut_ends_the_tunnel_and_says_why() {
     client.send(&ask("")).await;
     client.until("\r\n\r\n").await;
     gateway.cut.raise(CutReason::SignedOut);
-    let ended = tokio::time::timeout(Duration::from_secs(1), client.to_end()).await.expect("within a second");
+    let ended = tokio::time::timeout(Duration::from_secs(1), client.rest_of_it()).await.expect("within a second");
     assert!(ended.ends_with("signed_out"), "{ended}");
 }
 
@@ -72,7 +74,7 @@ async fn premature_bytes_never_reach_an_upstream_that_did_not_switch() {
         let gateway = Gateway::start(app_config(&[upstream.address])).await;
         let mut client = gateway.connect().await;
         client.send(&format!("{}GET /admin HTTP/1.1\r\nHost: wiki.test\r\nConnection: close\r\n\r\n", ask(""))).await;
-        let all = client.to_end().await;
+        let all = client.rest_of_it().await;
         assert!(all.starts_with(expected), "{name}: {all}");
         assert!(!upstream.bytes(0).contains("/admin"), "{name}: {}", upstream.bytes(0));
         // If it is served, then as a request of its own, on another connection.

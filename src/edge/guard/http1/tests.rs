@@ -1,3 +1,5 @@
+//! Tests of the HTTP/1 guard on bytes, whole and cut anywhere.
+
 use proptest::prelude::*;
 
 use super::*;
