@@ -206,10 +206,14 @@ mod tests {
         let back = Return { host: "a".to_owned(), path: "/".to_owned(), browser: String::new(), form: None, made };
         let code = Code { id, session: String::new(), back, made };
         let text = seal(&keyring, b"app.test", &code).unwrap();
-        let opened = |text: &str, context: &[u8], now: u64| open::<Code>(&keyring, context, text, UnixTime(now)).is_some();
+        let opened =
+            |text: &str, context: &[u8], now: u64| open::<Code>(&keyring, context, text, UnixTime(now)).is_some();
         assert!(opened(&text, b"app.test", made.0) && opened(&text, b"app.test", made.0 + CODE_LIFETIME.as_secs()));
         assert!(!opened(&text, b"app.test", made.0 + CODE_LIFETIME.as_secs() + 1), "expired");
-        assert!(opened(&text, b"app.test", made.0 - 300) && !opened(&text, b"app.test", made.0 - 301), "from the future");
+        assert!(
+            opened(&text, b"app.test", made.0 - 300) && !opened(&text, b"app.test", made.0 - 301),
+            "from the future"
+        );
         assert!(!opened(&text, b"fin.test", made.0), "another host");
         assert!(open::<Attempt>(&keyring, b"app.test", &text, made).is_none(), "another purpose");
         let browser = seal(&keyring, b"app.test", &browser(made.0)).unwrap();

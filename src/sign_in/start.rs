@@ -59,8 +59,7 @@ impl Unauthenticated {
 
 /// Whether a browser goes to a page: it shows the answer, and may be sent elsewhere because nothing but the address
 /// is in the request.
-#[must_use]
-pub fn is_navigation(method: &Method, headers: &HeaderMap) -> bool {
+fn is_navigation(method: &Method, headers: &HeaderMap) -> bool {
     matches!(*method, Method::GET | Method::HEAD) && is_shown(headers)
 }
 
@@ -195,7 +194,8 @@ pub(super) async fn begin(sign_in: &SignIn, visit: &Visit) -> Result<Response<Bo
 /// Path and query, if a browser would look for it on the same host and the gateway's own pages are not meant: what
 /// ends up in `Location` must not be another origin in any reading (`//x`, `/\\x`, control characters).
 fn own_path(text: &str) -> Option<&str> {
-    let plain = text.len() <= MAX_PATH && text.bytes().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'\\' | b'#'));
+    let plain =
+        text.len() <= MAX_PATH && text.bytes().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'\\' | b'#'));
     let own = text.starts_with('/') && !text.starts_with("//");
     let reserved = text.get(1..PREFIX.len()).is_some_and(|start| start.eq_ignore_ascii_case(".portcullis/"));
     (plain && own && !reserved).then_some(text)
@@ -231,8 +231,21 @@ mod tests {
         }
         let long = format!("/{}", "a".repeat(MAX_PATH));
         for path in [
-            "", "a", "//evil.test", "///evil.test", "/\\evil.test", "/\t/evil.test", "https://evil.test", "https:evil.test",
-            "javascript:alert(1)", "/a\r\nSet-Cookie: x", "/a b", "/ä", "/.portcullis/sign-in", "/.PORTCULLIS/enter", &long,
+            "",
+            "a",
+            "//evil.test",
+            "///evil.test",
+            "/\\evil.test",
+            "/\t/evil.test",
+            "https://evil.test",
+            "https:evil.test",
+            "javascript:alert(1)",
+            "/a\r\nSet-Cookie: x",
+            "/a b",
+            "/ä",
+            "/.portcullis/sign-in",
+            "/.PORTCULLIS/enter",
+            &long,
         ] {
             assert_eq!(own_path(path), None, "{path:?}");
         }

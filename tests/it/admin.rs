@@ -14,7 +14,8 @@ async fn health_says_what_is_missing() {
     let world = World::start(Kind::Simulator).await;
     assert_eq!(ask(&world, "GET", "/live", "").await.status, 200);
     world.signed_in(ALICE).await;
-    eventually("ready", Duration::from_secs(5), || async { ask(&world, "GET", "/ready", "").await.status == 200 }).await;
+    eventually("ready", Duration::from_secs(5), || async { ask(&world, "GET", "/ready", "").await.status == 200 })
+        .await;
     assert_eq!(body(&ask(&world, "GET", "/ready", "").await), json!({ "ready": true, "missing": [] }));
 }
 
@@ -23,9 +24,13 @@ async fn ready_names_the_provider_until_its_keys_are_known() {
     let mut provider = crate::world::provider::Provider::start(Kind::Simulator);
     let authority = provider.authority.clone();
     provider.stop();
-    let world = World::with(Kind::Simulator, |_| crate::world::upstream::Answer::text("x"), |settings| {
-        settings.authority = authority;
-    })
+    let world = World::with(
+        Kind::Simulator,
+        |_| crate::world::upstream::Answer::text("x"),
+        |settings| {
+            settings.authority = authority;
+        },
+    )
     .await;
     eventually("only the provider is missing", Duration::from_secs(10), || async {
         let answer = ask(&world, "GET", "/ready", "").await;
@@ -35,7 +40,8 @@ async fn ready_names_the_provider_until_its_keys_are_known() {
     .await;
     assert_eq!(ask(&world, "GET", "/live", "").await.status, 200, "alive all the same");
     provider.start_again();
-    eventually("ready", Duration::from_secs(30), || async { ask(&world, "GET", "/ready", "").await.status == 200 }).await;
+    eventually("ready", Duration::from_secs(30), || async { ask(&world, "GET", "/ready", "").await.status == 200 })
+        .await;
 }
 
 #[tokio::test]
@@ -72,7 +78,11 @@ async fn metrics_parse_and_move() {
     let after = metrics(&world).await;
     let moved = |part: &str, word: &str| {
         let sum = |samples: &[(String, f64)]| -> f64 {
-            samples.iter().filter(|(name, _)| name.starts_with(part) && name.contains(word)).map(|(_, value)| value).sum()
+            samples
+                .iter()
+                .filter(|(name, _)| name.starts_with(part) && name.contains(word))
+                .map(|(_, value)| value)
+                .sum()
         };
         sum(&after) - sum(&before)
     };
@@ -109,7 +119,9 @@ async fn only_the_token_and_no_web_page_gets_at_the_api() {
     let mut raw = Raw::tcp(world.gateway.admin()).await.unwrap();
     raw.send(format!("GET /metrics HTTP/1.1\r\nHost: evil.test:9090\r\n{token}\r\n").as_bytes()).await;
     assert_eq!(raw.response().await.unwrap().status, 421, "a name that was pointed here (DNS rebinding)");
-    for path in ["/api/v1/sessions-all", "/api/v1/sessions/../reload", "/API/v1/sessions", "//api/v1/sessions", "/api/v1/", "/"] {
+    for path in
+        ["/api/v1/sessions-all", "/api/v1/sessions/../reload", "/API/v1/sessions", "//api/v1/sessions", "/api/v1/", "/"]
+    {
         assert_eq!(ask(&world, "GET", path, &token).await.status, 404, "{path}");
     }
 }
@@ -140,19 +152,26 @@ async fn reload_by_api_says_what_became_of_it() {
 #[tokio::test]
 async fn no_secret_is_in_any_log_page_or_metric() {
     let more = "\n[log]\nlevel = \"trace\"\nformat = \"json\"\n";
-    let world = World::with(Kind::Simulator, |request| crate::world::upstream::Answer::text(request.target()), |settings| {
-        settings.more = more.to_owned();
-        settings.response_mode = "query";
-        settings.sign_in = "refresh_every = \"1s\"".to_owned();
-    })
+    let world = World::with(
+        Kind::Simulator,
+        |request| crate::world::upstream::Answer::text(request.target()),
+        |settings| {
+            settings.more = more.to_owned();
+            settings.response_mode = "query";
+            settings.sign_in = "refresh_every = \"1s\"".to_owned();
+        },
+    )
     .await;
     let mut browser = world.browser();
     let page = browser.sign_in(&format!("https://{APP}/?token=canary-query-value"), ALICE).await;
     assert_eq!(page.status(), 200, "{:#?}", page.trail);
-    let mut secrets = vec![CLIENT_SECRET.to_owned(), "canary-query-value".to_owned(), "canary-authorization".to_owned()];
+    let mut secrets =
+        vec![CLIENT_SECRET.to_owned(), "canary-query-value".to_owned(), "canary-authorization".to_owned()];
     secrets.push(url::form_urlencoded::byte_serialize(CLIENT_SECRET.as_bytes()).collect());
     for (url, _) in &page.trail {
-        let values = url.query_pairs().filter(|(name, _)| matches!(&**name, "code" | "state" | "nonce" | "to" | "code_challenge"));
+        let values = url
+            .query_pairs()
+            .filter(|(name, _)| matches!(&**name, "code" | "state" | "nonce" | "to" | "code_challenge"));
         secrets.extend(values.map(|(_, value)| value.into_owned()));
     }
     for (_, line) in &browser.jar().lines {
@@ -163,7 +182,11 @@ async fn no_secret_is_in_any_log_page_or_metric() {
     let mut shown = Vec::new();
     let used = page.trail.iter().map(|(url, _)| url.to_string()).find(|url| url.starts_with(REDIRECT_URI)).unwrap();
     let mut stranger = world.browser();
-    for url in [used.as_str(), &format!("https://{APP}/.portcullis/enter?code=canary-authorization"), &format!("https://{AUTH_HOST}/")] {
+    for url in [
+        used.as_str(),
+        &format!("https://{APP}/.portcullis/enter?code=canary-authorization"),
+        &format!("https://{AUTH_HOST}/"),
+    ] {
         shown.push(stranger.step(url).await.text());
     }
     let authorization = "Authorization: Bearer canary-authorization\r\nX-A: \u{1b}[2J\\n{\"level\":\"info\"}\r\n";
@@ -186,7 +209,10 @@ async fn no_secret_is_in_any_log_page_or_metric() {
     shown.push(ask(&world, "GET", "/metrics", "").await.text());
     secrets.push(token);
     let log = world.gateway.log();
-    assert!(log.lines().count() > 20 && log.contains("\"level\":\"TRACE\"") || log.contains("\"level\":\"DEBUG\""), "{log:.2000}");
+    assert!(
+        log.lines().count() > 20 && log.contains("\"level\":\"TRACE\"") || log.contains("\"level\":\"DEBUG\""),
+        "{log:.2000}"
+    );
     for secret in &secrets {
         let at = log.find(secret).map(|at| &log[at.saturating_sub(300)..(at + 80).min(log.len())]);
         assert_eq!(at, None, "`{secret}` is in the log");
@@ -199,7 +225,9 @@ async fn no_secret_is_in_any_log_page_or_metric() {
 #[tokio::test]
 async fn every_log_line_is_one_json_object_and_requests_can_be_followed() {
     let more = "\n[log]\nformat = \"json\"\n";
-    let script = |request: &crate::world::upstream::Request| crate::world::upstream::Answer::text(request.header("x-request-id").unwrap_or("none"));
+    let script = |request: &crate::world::upstream::Request| {
+        crate::world::upstream::Answer::text(request.header("x-request-id").unwrap_or("none"))
+    };
     let world = World::with(Kind::Simulator, script, |settings| settings.more = more.to_owned()).await;
     let mut alice = world.signed_in(ALICE).await;
     let evil = "User-Agent: x\"},{\"a\":\"${jndi:x}\r\nX-Request-Id: forged\r\n";
@@ -227,7 +255,8 @@ async fn every_log_line_is_one_json_object_and_requests_can_be_followed() {
 async fn ask(world: &World, method: &str, path: &str, headers: &str) -> Response {
     let host = world.gateway.admin();
     let mut raw = Raw::tcp(host).await.unwrap();
-    raw.send(format!("{method} {path} HTTP/1.1\r\nHost: {host}\r\n{headers}Connection: close\r\n\r\n").as_bytes()).await;
+    raw.send(format!("{method} {path} HTTP/1.1\r\nHost: {host}\r\n{headers}Connection: close\r\n\r\n").as_bytes())
+        .await;
     raw.response().await.unwrap()
 }
 

@@ -52,12 +52,26 @@ fn what_init_writes_loads_once_the_named_files_are_there() {
         let folder = tempfile::tempdir().unwrap();
         let dir = folder.path().join("new");
         let arguments = [
-            "init", "--entra", "--dir", dir.to_str().unwrap(), "--tenant", TENANT, "--client-id", ALICE.oid, "--host",
-            "portal.example.com", "--app", "wiki=http://127.0.0.1:8080", "--credential", credential,
+            "init",
+            "--entra",
+            "--dir",
+            dir.to_str().unwrap(),
+            "--tenant",
+            TENANT,
+            "--client-id",
+            ALICE.oid,
+            "--host",
+            "portal.example.com",
+            "--app",
+            "wiki=http://127.0.0.1:8080",
+            "--credential",
+            credential,
         ];
         let made = portcullis(&arguments);
         assert_eq!(made.code(), 0, "{}", made.err());
-        for needed in ["https://portal.example.com/.portcullis/callback", "/.portcullis/frontchannel-logout", "sid", "login_hint"] {
+        for needed in
+            ["https://portal.example.com/.portcullis/callback", "/.portcullis/frontchannel-logout", "sid", "login_hint"]
+        {
             assert!(made.out().contains(needed), "the steps say {needed}: {}", made.out());
         }
         let again = portcullis(&arguments);
@@ -73,9 +87,13 @@ fn what_init_writes_loads_once_the_named_files_are_there() {
 
 #[tokio::test]
 async fn explain_says_which_rule_decides() {
-    let world = World::with(Kind::Simulator, |_| crate::world::upstream::Answer::text("x"), |settings| {
-        settings.rules = RULES;
-    })
+    let world = World::with(
+        Kind::Simulator,
+        |_| crate::world::upstream::Answer::text("x"),
+        |settings| {
+            settings.rules = RULES;
+        },
+    )
     .await;
     let config = world.gateway.config_file();
     let explain = |more: &[&str]| {
@@ -85,7 +103,10 @@ async fn explain_says_which_rule_decides() {
     };
     let (alice, bob) = (format!("{TENANT}:{}", ALICE.oid), format!("{TENANT}:{}", BOB.oid));
     let allowed = explain(&["--url", "https://app.test/docs/a", "--user", &alice]);
-    assert_eq!((allowed.code(), allowed.out()), (0, format!("GET https://app.test/docs/a (app app)\nby {alice}, in 0 groups\n{ALLOWED}")));
+    assert_eq!(
+        (allowed.code(), allowed.out()),
+        (0, format!("GET https://app.test/docs/a (app app)\nby {alice}, in 0 groups\n{ALLOWED}"))
+    );
     let blocked = explain(&["--app", "app", "--path", "/docs", "--user", &bob, "--json"]).json();
     assert_eq!((&blocked["decision"]["verdict"], &blocked["decision"]["rule"]), (&"block".into(), &"not-bob".into()));
     let anonymous = explain(&["--app", "app", "--anonymous", "--json"]).json();
@@ -98,9 +119,15 @@ async fn explain_says_which_rule_decides() {
     // What is explained is what happens.
     let page = world.browser().sign_in(&format!("https://{APP}/docs"), BOB).await;
     assert_eq!(page.status(), 403);
-    assert!(page.response.text().contains("<h1>You do not have access</h1>") && page.response.text().contains("rule_blocks"));
+    assert!(
+        page.response.text().contains("<h1>You do not have access</h1>")
+            && page.response.text().contains("rule_blocks")
+    );
     let id = page.response.text().split("<code>").nth(1).unwrap()[..32].to_owned();
-    assert!(world.gateway.log().contains(&format!("\"request_id\":\"{id}\"")), "the request id leads to the decision log");
+    assert!(
+        world.gateway.log().contains(&format!("\"request_id\":\"{id}\"")),
+        "the request id leads to the decision log"
+    );
     assert_eq!(world.browser().sign_in(&format!("https://{APP}/docs"), ALICE).await.status(), 200);
 }
 
@@ -159,7 +186,11 @@ async fn doctor_finds_the_provider_well_and_then_gone() {
     assert!(failed.iter().any(|line| line.contains("provider")), "{}", report.out());
     let json = doctor(&["--json"]).json();
     let found = findings(&json, "provider");
-    assert!(!found.is_empty() && found.iter().all(|finding| finding["health"] == "bad" && finding["advice"].as_str().unwrap().len() > 10), "{json:#}");
+    assert!(
+        !found.is_empty()
+            && found.iter().all(|finding| finding["health"] == "bad" && finding["advice"].as_str().unwrap().len() > 10),
+        "{json:#}"
+    );
 }
 
 #[tokio::test]
@@ -227,7 +258,9 @@ fn name_files(config: &Path) {
     let pair = authority.issue(&["portal.example.com", "wiki.example.com"]);
     for line in text.lines().filter(|line| !line.trim_start().starts_with('#')) {
         let words = line.split('"').skip(1).step_by(2);
-        for word in words.filter(|word| !word.contains("://") && (word.contains('/') || word.contains('.') || word.starts_with("file:"))) {
+        for word in words.filter(|word| {
+            !word.contains("://") && (word.contains('/') || word.contains('.') || word.starts_with("file:"))
+        }) {
             let file: PathBuf = dir.join(word.strip_prefix("file:").unwrap_or(word));
             if file.exists() || word.contains("example.com") || word.contains(':') && !word.starts_with("file:") {
                 continue;

@@ -18,6 +18,7 @@ mod faults;
 mod relying_party;
 mod sessions;
 mod sign_in;
+mod sign_out;
 mod tidy;
 mod world;
 mod world_itself;

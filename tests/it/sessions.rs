@@ -237,8 +237,9 @@ async fn flood_of_strangers_leaves_nothing_behind() {
             }
             let mut raw = world.raw(AUTH_HOST).await;
             for number in 0..count {
-                let request =
-                    format!("GET /.portcullis/sign-in?to={number} HTTP/1.1\r\nHost: {AUTH_HOST}\r\nAccept: text/html\r\n\r\n");
+                let request = format!(
+                    "GET /.portcullis/sign-in?to={number} HTTP/1.1\r\nHost: {AUTH_HOST}\r\nAccept: text/html\r\n\r\n"
+                );
                 raw.send(request.as_bytes()).await;
                 assert_eq!(raw.response().await.unwrap().status, 303);
             }

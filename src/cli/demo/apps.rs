@@ -268,11 +268,7 @@ async fn echo_frames(mut stream: TokioIo<hyper::upgrade::Upgraded>) -> std::io::
     }
 }
 
-async fn send_frame(
-    stream: &mut TokioIo<hyper::upgrade::Upgraded>,
-    first: u8,
-    payload: &[u8],
-) -> std::io::Result<()> {
+async fn send_frame(stream: &mut TokioIo<hyper::upgrade::Upgraded>, first: u8, payload: &[u8]) -> std::io::Result<()> {
     let length = u8::try_from(payload.len()).map_err(std::io::Error::other)?;
     stream.write_all(&[&[first, length], payload].concat()).await?;
     stream.flush().await
