@@ -203,8 +203,7 @@ impl Visit {
         single(self.query.as_bytes(), name)
     }
 
-    /// Whether a page or JSON should be answered. Unlike at an app, a POST may be a navigation here: the provider's
-    /// answer and the sign-out form are.
+    /// Whether a page or JSON should be answered.
     fn audience(&self) -> Audience {
         if start::is_shown(&self.headers) { Audience::Browser } else { Audience::Api }
     }

@@ -58,8 +58,13 @@ pub(super) async fn callback(sign_in: &SignIn, visit: &Visit) -> Result<Response
         // The same answer a second time (back button, double click): the code must not be sent again.
         return Err(SignInError::UsedAttempt);
     }
-    let signed_in = sign_in.parts.provider.redeem(&code, &attempt.verifier, &attempt.nonce).await?;
-    begin(sign_in, visit, signed_in, signed_in_already, attempt).await
+    let redeemed = sign_in.parts.provider.redeem(&code, &attempt.verifier, &attempt.nonce).await;
+    if redeemed.is_err() {
+        // Anybody can bring made-up codes; only a good one may be remembered beyond its request. No session came of
+        // this answer, so whoever sends it again is told the same again.
+        sign_in.parts.peers.release(attempt.id.as_bytes()).await;
+    }
+    begin(sign_in, visit, redeemed?, signed_in_already, attempt).await
 }
 
 async fn begin(

@@ -12,6 +12,7 @@
 )]
 #![allow(dead_code, reason = "the world offers more than the tests of one stage use")]
 
+mod binding;
 mod admin;
 mod command_line;
 mod faults;

@@ -200,15 +200,17 @@ async fn address_asked_for_never_becomes_another_origin() {
 async fn entering_code_works_once_on_its_host_in_its_browser() {
     let world = World::start(Kind::Simulator).await;
     let mut browser = world.signed_in(ALICE).await;
-    let asked = browser.step(&format!("https://{FIN}/x")).await;
-    let enter = browser.step(asked.header("location").unwrap()).await;
-    let enter = enter.header("location").unwrap().to_owned();
-    assert!(enter.starts_with(&format!("https://{FIN}/.portcullis/enter?code=")), "{enter}");
-
-    let mut stranger = world.browser();
-    assert_nobody(&mut stranger, &enter, FIN).await;
-    stranger.step(&format!("https://{FIN}/")).await;
-    assert_nobody(&mut stranger, &enter, FIN).await;
+    for has_a_cookie_of_its_own in [false, true] {
+        let shown = entering_address(&mut browser).await;
+        let mut stranger = world.browser();
+        if has_a_cookie_of_its_own {
+            stranger.step(&format!("https://{FIN}/")).await;
+        }
+        assert_nobody(&mut stranger, &shown, FIN).await;
+        // A code that another browser was shown is spent: nobody knows who else has it.
+        assert_nobody(&mut browser, &shown, FIN).await;
+    }
+    let enter = entering_address(&mut browser).await;
     let mut elsewhere = browser.clone();
     elsewhere.jar().forget(APP, COOKIE);
     assert_nobody(&mut elsewhere, &enter.replace(FIN, APP), APP).await;
@@ -403,6 +405,15 @@ async fn assert_nobody(browser: &mut Browser, url: &str, host: &str) {
     let response = browser.step(url).await;
     assert!((400..500).contains(&response.status), "{url}: {}", response.head);
     assert_eq!(browser.jar().value(host, COOKIE), None, "{url}");
+}
+
+/// The address with the one-time code that brings somebody signed in to the second app.
+async fn entering_address(browser: &mut Browser) -> String {
+    let asked = browser.step(&format!("https://{FIN}/x")).await;
+    let answer = browser.step(asked.header("location").unwrap()).await;
+    let enter = answer.header("location").unwrap().to_owned();
+    assert!(enter.starts_with(&format!("https://{FIN}/.portcullis/enter?code=")), "{enter}");
+    enter
 }
 
 /// Signs in up to, but not into, the callback.
