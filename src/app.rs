@@ -12,11 +12,11 @@ use std::time::Duration;
 use serde::Serialize;
 use tokio::runtime::Handle;
 
-use crate::access::{AssertionError, Assertions, Gateway, RouteError, World};
+use crate::access::{AssertionError, Assertions, Gateway, REFUSAL_WORDS, RouteError, World};
 use crate::admin::{self, AdminError, AdminListener, Condition, Readiness, Services};
 use crate::audit::{self, AuditError, AuditLog};
 use crate::config::Config;
-use crate::edge::{CertError, Certificates, Edge, EdgeError, Shutdown};
+use crate::edge::{self, CertError, Certificates, Edge, EdgeError, Shutdown};
 use crate::entra::EntraError;
 use crate::facts::SharedClock;
 use crate::generation::Generation;
@@ -131,7 +131,7 @@ impl App {
     /// The first part that cannot be had; see [`AppError`].
     pub async fn build(config: Config, clock: SharedClock) -> Result<Self, AppError> {
         private_folder(&config.state_dir)?;
-        let metrics = Metrics::new(config.edge.workers);
+        let metrics = Metrics::with_refusals(config.edge.workers, REFUSAL_WORDS);
         metrics.begin(Arc::clone(&clock));
         let (audit, audit_writer) = AuditLog::start(&audit_config(&config), Arc::clone(&clock), Arc::clone(&metrics))?;
         // The store first: its lock also guards the making of the key ring at the first start.
@@ -153,6 +153,11 @@ impl App {
         let assertions = Arc::new(Assertions::open(Box::new(secrets), issuer, ASSERTION_ROTATION, clock.now())?);
         let certificates = Certificates::load(&config.edge.tls.certificates)?;
         let edge = Edge::bind(config.edge.clone(), Arc::clone(&certificates), &metrics, Arc::clone(&clock))?;
+        let refusals = edge.refusals();
+        metrics.read_refusals_from(move || {
+            let sum = |refusal| refusals.iter().map(|worker| worker.of(refusal)).sum();
+            edge::Refusal::ALL.iter().map(|&refusal| (refusal.word(), sum(refusal))).collect()
+        });
         let port = edge.addresses().https.first().map_or(443, SocketAddr::port);
         let base = Base {
             control: Handle::current(),
@@ -262,18 +267,36 @@ impl App {
             }
         };
         let (lasting, stop) = (Arc::clone(&self.lasting), shutdown.clone());
+        // Requests ask for the silent refresh of their session; a person who only watches a stream makes none.
+        let watched = async move {
+            loop {
+                tokio::select! {
+                    () = stop.begun() => return,
+                    () = tokio::time::sleep(STREAMS_EVERY) => {}
+                }
+                let world = lasting.world.current();
+                for session in lasting.base.sessions.streaming() {
+                    world.sign_in.refresh_if_due(&session);
+                }
+            }
+        };
+        let (lasting, stop) = (Arc::clone(&self.lasting), shutdown.clone());
         let keys = async move {
             tokio::select! {
                 () = stop.begun() => {}
                 () = world::keep_fresh(&lasting.world) => {}
             }
         };
-        vec![base.control.spawn(sessions), base.control.spawn(watch), base.control.spawn(keys)]
+        let control = &base.control;
+        vec![control.spawn(sessions), control.spawn(watch), control.spawn(watched), control.spawn(keys)]
     }
 }
 
 /// How long a signing key for assertions is in use.
 const ASSERTION_ROTATION: Duration = Duration::from_secs(30 * 86_400);
+
+/// How often sessions that only stream are looked at for a due refresh.
+const STREAMS_EVERY: Duration = Duration::from_secs(5);
 
 /// How often readiness is looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(1);

@@ -16,6 +16,8 @@ mod binding;
 mod admin;
 mod command_line;
 mod faults;
+mod framing;
+mod private_access;
 mod relying_party;
 mod sessions;
 mod sign_in;

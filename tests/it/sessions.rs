@@ -130,6 +130,25 @@ async fn provider_taking_its_yes_back_ends_the_session_and_its_streams() {
     assert!(world.gateway.log().contains("\"reason\":\"account_lost\""), "the decision log says why");
 }
 
+/// The provider's posted answer brings no session cookie along (`SameSite=Lax`), and still one browser has one session.
+#[tokio::test]
+async fn parallel_tabs_share_one_session_and_signing_out_ends_both() {
+    let world = World::start(Kind::Simulator).await;
+    let mut browser = world.browser();
+    let first = browser.open(&format!("https://{APP}/first")).await;
+    let second = browser.open(&format!("https://{FIN}/second")).await;
+    for page in [first, second] {
+        assert_eq!(browser.go_on(page, Some(ALICE)).await.status(), 200);
+    }
+    let old = browser.clone();
+    let asked = browser.open(&format!("https://{APP}{SIGN_OUT}")).await;
+    let form = asked.forms().into_iter().find(|form| form.post).unwrap();
+    browser.submit(&form).await;
+    for host in [APP, FIN] {
+        assert_eq!(old.clone().fetch(&format!("https://{host}/")).await.status, 401, "{host}");
+    }
+}
+
 #[tokio::test]
 async fn provider_that_is_down_keeps_the_session() {
     let mut world = refreshing("1s").await;
