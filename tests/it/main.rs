@@ -21,6 +21,7 @@ mod private_access;
 mod relying_party;
 mod sessions;
 mod sign_in;
+mod sign_out;
 mod tidy;
 mod world;
 mod world_itself;
