@@ -16,6 +16,7 @@ mod binding;
 mod admin;
 mod command_line;
 mod faults;
+mod hostile_provider;
 mod relying_party;
 mod sessions;
 mod sign_in;
