@@ -18,6 +18,7 @@ mod command_line;
 mod faults;
 mod framing;
 mod private_access;
+mod hostile_provider;
 mod relying_party;
 mod sessions;
 mod sign_in;
