@@ -39,8 +39,8 @@ pub use private::{
     App, AppConfig, AssertionError, Assertions, Balance, ClientHeaders, HeaderRules, HealthCheck, IdentityHeaders,
     Protocol, RouteError, Routes, Scheme, SecretStore, StoreFailure, UpstreamConfig, UpstreamTls, Upstreams,
 };
-use refusal::Refusal;
 pub use refusal::REFUSAL_WORDS;
+use refusal::Refusal;
 use served::Served;
 use stream::AppBook;
 
@@ -137,7 +137,8 @@ impl Gateway {
     fn local(&self) -> Arc<Local> {
         let mut local = self.local.lock().unwrap_or_else(PoisonError::into_inner);
         if local.number != self.world.number() {
-            *local = Arc::new(Local::of(self.world.current(), &self.metrics, &self.worker, &self.upstreams, self.index));
+            *local =
+                Arc::new(Local::of(self.world.current(), &self.metrics, &self.worker, &self.upstreams, self.index));
         }
         Arc::clone(&local)
     }

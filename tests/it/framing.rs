@@ -94,7 +94,11 @@ const HEADS: &[Row] = &[
     ("R74", "POST / HTTP/1.1\r\n$Expect: y 100-continue\r\nContent-Length: 1\r\n\r\na", Close(417)),
     ("R80", "GET / HTTP/1.1\r\n$\rZ\r\n\r\n", Close(400)),
     ("R81", "POST / HTTP/1.1\r\n$Content_Length: 3\r\n\r\nabc", Close(400)),
-    ("R82", "GET /nominated HTTP/1.1\r\n$Connection: close, x-forwarded-user\r\nX-Forwarded-User: root\r\n\r\n", PassAndClose),
+    (
+        "R82",
+        "GET /nominated HTTP/1.1\r\n$Connection: close, x-forwarded-user\r\nX-Forwarded-User: root\r\n\r\n",
+        PassAndClose,
+    ),
     ("HP-08 more behind the version", "GET / HTTP/1.1 x\r\n$\r\n", Close(400)),
     ("HP-08 vertical tab", "GET\x0b/ HTTP/1.1\r\n$\r\n", Close(400)),
     ("HP-09 two names", "GET / HTTP/1.1\r\nHost: app.test, fin.test\r\n@\r\n", Refuse(400)),
@@ -203,7 +207,8 @@ async fn odd_names_and_bytes_in_values_are_dropped_or_passed_as_they_are() {
 async fn expectation_is_answered_by_the_gateway_and_never_forwarded() {
     let bench = Bench::start().await;
     let mut raw = bench.world.raw(APP).await;
-    raw.send(bench.filled("POST /expect HTTP/1.1\r\n$Expect: 100-continue\r\nContent-Length: 5\r\n\r\n").as_bytes()).await;
+    raw.send(bench.filled("POST /expect HTTP/1.1\r\n$Expect: 100-continue\r\nContent-Length: 5\r\n\r\n").as_bytes())
+        .await;
     while !raw.pending().ends_with(b"\r\n\r\n") {
         assert!(raw.more().await.unwrap() > 0);
     }
@@ -216,11 +221,15 @@ async fn expectation_is_answered_by_the_gateway_and_never_forwarded() {
 
 #[tokio::test]
 async fn a_request_behind_a_websocket_handshake_never_reaches_the_app_unjudged() {
-    let world = World::with(Kind::Simulator, |request| match request.target() {
-        "/ws" => Answer::WebSocketEcho,
-        "/no" => Answer::Bytes(b"HTTP/1.1 426 Upgrade Required\r\nContent-Length: 0\r\n\r\n".to_vec()),
-        other => Answer::text(other),
-    }, |_| {})
+    let world = World::with(
+        Kind::Simulator,
+        |request| match request.target() {
+            "/ws" => Answer::WebSocketEcho,
+            "/no" => Answer::Bytes(b"HTTP/1.1 426 Upgrade Required\r\nContent-Length: 0\r\n\r\n".to_vec()),
+            other => Answer::text(other),
+        },
+        |_| {},
+    )
     .await;
     let bench = Bench::of(world).await;
     let handshake = "HTTP/1.1\r\n$Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n\
@@ -283,7 +292,8 @@ async fn no_disguise_of_a_framing_header_makes_two_requests_of_one() {
         |value| format!("=?utf-8?B?{value}?="),
     ];
     for (header, right) in [("Transfer-Encoding", "chunked"), ("Content-Length", "5")] {
-        for (name, value) in names.iter().flat_map(|name| values.iter().map(move |value| (name(header), value(right)))) {
+        for (name, value) in names.iter().flat_map(|name| values.iter().map(move |value| (name(header), value(right))))
+        {
             let before = (bench.world.app.seen(), bench.world.app.bytes().concat().len());
             let mut raw = bench.world.raw(APP).await;
             let request = format!("POST /disguise HTTP/1.1\r\n${name}: {value}\r\n\r\n0\r\n\r\n{CANARY}");
@@ -303,7 +313,10 @@ async fn no_disguise_of_a_framing_header_makes_two_requests_of_one() {
             let framings = seen[0].headers("content-length").len() + seen[0].headers("transfer-encoding").len();
             assert!(framings <= 1, "{told}");
             let behind = raw.response().await;
-            assert!(matches!(&behind, Ok(response) if response.status == 400 || response.text() == "/canary"), "{told}");
+            assert!(
+                matches!(&behind, Ok(response) if response.status == 400 || response.text() == "/canary"),
+                "{told}"
+            );
         }
     }
 }
@@ -432,7 +445,10 @@ impl Bench {
         let told = format!("{name}: {bytes:.300?} -> {}", first.head);
         let seen = |told: &str| {
             let requests = self.world.app.requests()[before.0..].to_vec();
-            assert!(requests.iter().all(|request| !request.head.contains('\n') || request.head.contains("\r\n")), "{told}");
+            assert!(
+                requests.iter().all(|request| !request.head.contains('\n') || request.head.contains("\r\n")),
+                "{told}"
+            );
             requests.iter().map(|request| request.target().to_owned()).collect::<Vec<_>>()
         };
         match must {
@@ -464,4 +480,3 @@ impl Bench {
 }
 
 const CANARY: &str = "GET /canary HTTP/1.1\r\n$\r\n";
-
