@@ -47,6 +47,9 @@ use stream::AppBook;
 /// Largest body of a request to the gateway's own endpoints.
 const MAX_OWN_BODY: usize = 64 * 1024;
 
+/// How long it may take to arrive.
+const OWN_BODY_WITHIN: Duration = Duration::from_secs(30);
+
 /// One generation of everything a request is judged and routed by. Built whole, swapped whole.
 pub struct World {
     /// Where requests go.
@@ -303,7 +306,7 @@ impl Handler for Gateway {
     type Connection = Connection;
 
     fn open(&self, client: ClientConn) -> Connection {
-        let headers = ClientHeaders::new(&client, &self.local().world.trusted_proxies);
+        let headers = ClientHeaders::new(&client);
         Connection { client, headers, memo: Mutex::new(None) }
     }
 
@@ -349,9 +352,11 @@ fn is_own(path: &str) -> bool {
         && matches!(path.as_bytes().get(own.len()), None | Some(b'/'))
 }
 
-/// A small body whole; `None` if it is too large or breaks off. The edge's deadlines bound the wait.
-async fn collect(body: Incoming) -> Option<Bytes> {
-    Some(Limited::new(body, MAX_OWN_BODY).collect().await.ok()?.to_bytes())
+/// A small body whole; `None` if it is too large, breaks off or does not come in time. The edge's deadline for bodies
+/// is of a connection; an HTTP/2 client that keeps its connection busy could leave one stream waiting for ever.
+async fn collect<B: http_body::Body<Error: Into<Box<dyn std::error::Error + Send + Sync>>>>(body: B) -> Option<Bytes> {
+    let whole = tokio::time::timeout(OWN_BODY_WITHIN, Limited::new(body, MAX_OWN_BODY).collect()).await;
+    Some(whole.ok()?.ok()?.to_bytes())
 }
 
 #[cfg(test)]
@@ -366,5 +371,30 @@ mod tests {
         for path in ["/", "/.portcullisx", "/x/.portcullis/", "/portcullis"] {
             assert!(!is_own(path), "{path}");
         }
+    }
+
+    /// A body that stalls, as an HTTP/2 client can make one while it keeps its connection busy.
+    struct Never;
+
+    impl http_body::Body for Never {
+        type Data = Bytes;
+        type Error = std::convert::Infallible;
+
+        fn poll_frame(
+            self: std::pin::Pin<&mut Self>,
+            _cx: &mut std::task::Context<'_>,
+        ) -> std::task::Poll<Option<Result<http_body::Frame<Bytes>, Self::Error>>> {
+            std::task::Poll::Pending
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_never_comes_is_given_up() {
+        let waited = tokio::time::timeout(Duration::from_secs(60), collect(Never)).await;
+        assert_eq!(waited, Ok(None));
+        assert_eq!(
+            collect(http_body_util::Full::new(Bytes::from_static(b"a=b"))).await,
+            Some(Bytes::from_static(b"a=b"))
+        );
     }
 }

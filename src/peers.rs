@@ -35,6 +35,11 @@ impl Peers {
         self.claims.claim(key, ttl)
     }
 
+    /// Takes a claim back that came to nothing, so that somebody who proves nothing cannot fill the table.
+    pub async fn release(&self, key: &[u8]) {
+        self.claims.release(key);
+    }
+
     /// Tells the other gateways. Never waits; alone there is nobody to tell.
     pub fn announce(&self, announcement: Announcement) {
         #[cfg(test)]

@@ -37,7 +37,7 @@ use crate::telemetry::{Metrics, RequestId};
 
 pub use config::{AppLink, Config};
 pub use error::SignInError;
-pub use start::{Asker, Unauthenticated, allow_origin, is_navigation};
+pub use start::{Asker, Unauthenticated, allow_origin, is_shown};
 
 /// Everything under this prefix is the gateway's own on every host; exact paths only, never proxied.
 pub const PREFIX: &str = "/.portcullis/";
@@ -111,7 +111,7 @@ impl SignIn {
             ("signed-out", true) => Ok(logout::signed_out(self, &visit)),
             ("frontchannel-logout", true) => logout::front_channel(self, &visit).await,
             ("", true) if visit.path == "/" => portal::portal(self, &visit).await,
-            ("sign-in", false) => start::from_script(self, &visit).await,
+            ("sign-in", false) => start::begin(self, &visit).await,
             ("enter", false) => enter::enter(self, &visit).await,
             ("resume", false) => enter::resume(self, &visit),
             ("sign-out", false) => Ok(self.to_sign_out()),
@@ -203,11 +203,9 @@ impl Visit {
         single(self.query.as_bytes(), name)
     }
 
-    /// Whether a page or JSON should be answered. Unlike at an app, a POST may be a navigation here: the provider's
-    /// answer and the sign-out form are.
+    /// Whether a page or JSON should be answered.
     fn audience(&self) -> Audience {
-        let as_get = if self.method == Method::POST { &Method::GET } else { &self.method };
-        if start::is_navigation(as_get, &self.headers) { Audience::Browser } else { Audience::Api }
+        if start::is_shown(&self.headers) { Audience::Browser } else { Audience::Api }
     }
 }
 

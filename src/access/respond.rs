@@ -13,11 +13,11 @@ use super::served::Served;
 use super::{AccessError, App, Local};
 use crate::edge::Body;
 use crate::pages::{Audience, BadRequestWord, Blocked, Page, SignedInAs};
-use crate::sign_in::{PREFIX, allow_origin, is_navigation};
+use crate::sign_in::{PREFIX, allow_origin, is_shown};
 
 /// Who reads the answer to a request.
 pub(super) fn audience(parts: &Parts) -> Audience {
-    if is_navigation(&parts.method, &parts.headers) { Audience::Browser } else { Audience::Api }
+    if is_shown(&parts.headers) { Audience::Browser } else { Audience::Api }
 }
 
 /// A refusal as a response. [`Refusal::SignIn`] is answered by `sign_in`, which knows the way back.

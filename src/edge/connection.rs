@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{CONNECTION, CONTENT_TYPE};
+use http::header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderValue, Method, Request, Response, StatusCode, Version};
 use http_body::{Frame, SizeHint};
 use hyper::body::Incoming;
@@ -185,7 +185,9 @@ impl<H: Handler> Call<H> {
                 response.headers_mut().remove(CONNECTION);
                 response
             } else {
-                self.handler.serve(&self.connection, request).await
+                let asks_head = *request.method() == Method::HEAD;
+                let response = self.handler.serve(&self.connection, request).await;
+                if asks_head { bodiless(response) } else { response }
             };
             Ok(self.finish(response, running))
         }
@@ -198,6 +200,16 @@ impl<H: Handler> Call<H> {
         }
         response.map(|body| Served { body, _running: running })
     }
+}
+
+/// The answer to HEAD: what GET would get, without the body (RFC 9110 section 9.3.2). The library sees to it in HTTP/1
+/// only; in HTTP/2 a client takes a body here for a protocol error.
+fn bodiless(response: Response<Body>) -> Response<Body> {
+    let (mut head, body) = response.into_parts();
+    if let Body::Full(bytes) = body {
+        head.headers.entry(CONTENT_LENGTH).or_insert_with(|| HeaderValue::from(bytes.len()));
+    }
+    Response::from_parts(head, Body::Empty)
 }
 
 /// The gateway's own answer to what the guard refused. It ends the connection.

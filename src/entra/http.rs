@@ -54,14 +54,19 @@ impl HttpClient {
 
     /// Asks for a JSON document. The caller looks at the status.
     pub(crate) async fn document(&self, url: &Url) -> Result<Answer, EntraError> {
-        let mut request = Request::new(Vec::new());
-        *request.method_mut() = Method::GET;
-        *request.uri_mut() = url.as_str().parse().map_err(|_| EntraError::BadAnswer(BadAnswer::Malformed))?;
-        request.headers_mut().insert(ACCEPT, HeaderValue::from_static("application/json"));
-        let answer = self.call(request).await?;
+        let answer = self.call(asking(url)?).await?;
         answer.check_reached()?;
         answer.check_json()?;
         Ok(answer)
+    }
+
+    /// Whether anybody answers at `url` without failing. "Not so fast" (429) is an answer.
+    pub(crate) async fn knock(&self, url: &Url) -> Result<(), EntraError> {
+        let answer = self.call(asking(url)?).await?;
+        if answer.status.is_server_error() {
+            return answer.check_reached();
+        }
+        Ok(())
     }
 
     /// Sends `request` once and reads the whole answer before the deadline.
@@ -143,6 +148,14 @@ impl Answer {
     fn header(&self, name: HeaderName) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()
     }
+}
+
+fn asking(url: &Url) -> Result<Request<Vec<u8>>, EntraError> {
+    let mut request = Request::new(Vec::new());
+    *request.method_mut() = Method::GET;
+    *request.uri_mut() = url.as_str().parse().map_err(|_| EntraError::BadAnswer(BadAnswer::Malformed))?;
+    request.headers_mut().insert(ACCEPT, HeaderValue::from_static("application/json"));
+    Ok(request)
 }
 
 fn is_protected_uri(uri: &http::Uri) -> bool {

@@ -99,6 +99,12 @@ impl RealmCache {
         self.fetch().await
     }
 
+    /// Asks for the discovery document and looks only at whether somebody is there to answer. A strange answer is for
+    /// [`Self::current`] to judge, which keeps the last good one.
+    pub(super) async fn ask(&self) -> Result<(), EntraError> {
+        self.http.knock(&self.authority.discovery_url(self.realm)?).await
+    }
+
     pub(super) const fn realm(&self) -> Realm {
         self.realm
     }

@@ -30,9 +30,7 @@ impl Claims {
     }
 
     pub(super) fn claim(&self, key: &[u8], ttl: Duration) -> bool {
-        // Hashed, so that no key takes more room than another.
-        let mut name = [0; 32];
-        name.iter_mut().zip(digest(&SHA256, key).as_ref()).for_each(|(to, from)| *to = *from);
+        let name = name_of(key);
         let now = Instant::now();
         let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
         table.forget_ended(now);
@@ -45,6 +43,14 @@ impl Claims {
         table.by_end.insert((until, name));
         true
     }
+
+    pub(super) fn release(&self, key: &[u8]) {
+        let name = name_of(key);
+        let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(until) = table.until.remove(&name) {
+            table.by_end.remove(&(until, name));
+        }
+    }
 }
 
 impl Table {
@@ -54,6 +60,13 @@ impl Table {
             self.until.remove(&name);
         }
     }
+}
+
+/// Hashed, so that no key takes more room than another.
+fn name_of(key: &[u8]) -> [u8; 32] {
+    let mut name = [0; 32];
+    name.iter_mut().zip(digest(&SHA256, key).as_ref()).for_each(|(to, from)| *to = *from);
+    name
 }
 
 const LONGEST: Duration = Duration::from_secs(30 * 24 * 3600);

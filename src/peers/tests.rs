@@ -36,6 +36,18 @@ fn a_full_table_refuses_and_forgets_nothing() {
     assert!(!claims.claim(&0_u32.to_be_bytes(), Duration::from_secs(600)), "the oldest claim was forgotten");
 }
 
+#[test]
+fn claims_that_come_to_nothing_do_not_fill_the_table() {
+    let claims = Claims::new(10);
+    for attempt in 0..1000_u32 {
+        assert!(claims.claim(&attempt.to_be_bytes(), Duration::from_secs(3600)), "{attempt}");
+        claims.release(&attempt.to_be_bytes());
+        claims.release(b"never claimed");
+    }
+    assert!(claims.claim(b"good", Duration::from_secs(3600)));
+    assert!(!claims.claim(b"good", Duration::from_secs(3600)));
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_claim_is_free_again_when_its_time_is_over_and_not_before() {
     let claims = Claims::new(2);

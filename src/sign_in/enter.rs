@@ -45,10 +45,15 @@ pub(super) async fn enter(sign_in: &SignIn, visit: &Visit) -> Result<Response<Bo
     let browser = browser::known(&parts.keyring, &visit.headers, &visit.host, now);
     let usable = match (&code, &browser) {
         (Some(code), Some(browser)) => {
-            code.back.browser == seal::fingerprint(&browser.id)
-                && parts.peers.claim(code.id.as_bytes(), CODE_LIFETIME).await
+            // Claimed first: a code that was shown to another browser is spent, or whoever made that browser follow a
+            // sign-in address of their own could still use what it was given.
+            parts.peers.claim(code.id.as_bytes(), CODE_LIFETIME).await
+                && code.back.browser == seal::fingerprint(&browser.id)
         }
-        (Some(_), None) => return Err(SignInError::CookiesBlocked),
+        (Some(code), None) => {
+            parts.peers.claim(code.id.as_bytes(), CODE_LIFETIME).await;
+            return Err(SignInError::CookiesBlocked);
+        }
         (None, _) => false,
     };
     let (Some(code), Some(mut browser), true) = (code, browser, usable) else {
@@ -83,11 +88,11 @@ pub(super) fn resume(sign_in: &SignIn, visit: &Visit) -> Result<Response<Body>, 
     Ok(reply::page(sign_in, &Page::ResumePost { key: &key, fallback: "/" }, visit, Vec::new()))
 }
 
-fn hex(bytes: &[u8]) -> String {
+pub(super) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn unhex(text: &str) -> Option<[u8; 32]> {
+pub(super) fn unhex(text: &str) -> Option<[u8; 32]> {
     let mut bytes = [0u8; 32];
     if text.len() != 64 {
         return None;

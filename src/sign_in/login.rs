@@ -34,6 +34,9 @@ pub(super) async fn to_provider(
     prompt: Option<&str>,
 ) -> Result<Response<Body>, SignInError> {
     let parts = &sign_in.parts;
+    // The gateway itself must reach the provider to redeem the code, so a person who is sent to a provider that it
+    // cannot reach would sign in for nothing, or see their browser's own error page.
+    parts.provider.answers().await?;
     let now = sign_in.now();
     let browser =
         browser::known_or_new(&parts.keyring, &visit.headers, &visit.host, now).ok_or(SignInError::Internal)?;
@@ -42,6 +45,7 @@ pub(super) async fn to_provider(
         nonce: seal::random::<16>().ok_or(SignInError::Internal)?,
         verifier: seal::random::<32>().ok_or(SignInError::Internal)?,
         back,
+        other_account: prompt.is_some(),
         made: now,
     };
     // Bound to the browser by its context: in any other browser the state does not even open.

@@ -76,6 +76,9 @@ pub(super) struct Attempt {
     /// Where to go afterwards; `None` for the portal.
     #[serde(rename = "r", default, skip_serializing_if = "Option::is_none")]
     pub(super) back: Option<Return>,
+    /// The person asked to sign in with another account, so a session that is there does not answer it.
+    #[serde(rename = "o", default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) other_account: bool,
     /// When.
     #[serde(rename = "t")]
     pub(super) made: UnixTime,
@@ -128,6 +131,10 @@ pub(super) struct Browser {
     /// When it last entered.
     #[serde(rename = "e", default = "never")]
     pub(super) entered: UnixTime,
+    /// The session of this browser at the sign-in host, hex. The provider's posted answer comes without the `Lax`
+    /// session cookie; this one comes along and says what a new sign-in replaces.
+    #[serde(rename = "s", default, skip_serializing_if = "Option::is_none")]
+    pub(super) session: Option<String>,
     /// When the cookie was first made.
     #[serde(rename = "t")]
     pub(super) made: UnixTime,
@@ -184,4 +191,43 @@ pub(super) fn random<const N: usize>() -> Option<String> {
 pub(super) fn fingerprint(browser_id: &str) -> String {
     let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, browser_id.as_bytes());
     URL_SAFE_NO_PAD.encode(digest.as_ref().get(..16).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn browser(made: u64) -> Browser {
+        Browser { id: "b".to_owned(), entries: 0, entered: UnixTime(0), session: None, made: UnixTime(made) }
+    }
+
+    #[test]
+    fn opens_for_its_purpose_context_and_time_only() {
+        let folder = tempfile::tempdir().unwrap();
+        let keyring = Keyring::open(folder.path()).unwrap();
+        let made = UnixTime(1_000_000);
+        let id = "i".to_owned();
+        let back = Return { host: "a".to_owned(), path: "/".to_owned(), browser: String::new(), form: None, made };
+        let code = Code { id, session: String::new(), back, made };
+        let text = seal(&keyring, b"app.test", &code).unwrap();
+        let opened =
+            |text: &str, context: &[u8], now: u64| open::<Code>(&keyring, context, text, UnixTime(now)).is_some();
+        assert!(opened(&text, b"app.test", made.0) && opened(&text, b"app.test", made.0 + CODE_LIFETIME.as_secs()));
+        assert!(!opened(&text, b"app.test", made.0 + CODE_LIFETIME.as_secs() + 1), "expired");
+        assert!(
+            opened(&text, b"app.test", made.0 - 300) && !opened(&text, b"app.test", made.0 - 301),
+            "from the future"
+        );
+        assert!(!opened(&text, b"fin.test", made.0), "another host");
+        assert!(open::<Attempt>(&keyring, b"app.test", &text, made).is_none(), "another purpose");
+        let browser = seal(&keyring, b"app.test", &browser(made.0)).unwrap();
+        assert!(!opened(&browser, b"app.test", made.0), "another purpose");
+        for at in 0..text.len() {
+            let mut forged = text.clone().into_bytes();
+            forged[at] = if forged[at] == b'A' { b'B' } else { b'A' };
+            assert!(!opened(std::str::from_utf8(&forged).unwrap(), b"app.test", made.0), "byte {at}");
+            assert!(!opened(&text[..at], b"app.test", made.0), "cut at {at}");
+        }
+        assert!(!opened(&"A".repeat(MAX_SEALED + 4), b"app.test", made.0));
+    }
 }

@@ -57,10 +57,17 @@ impl Unauthenticated {
     }
 }
 
-/// Whether a browser shows the answer as a page: a GET that says it navigates, or, from browsers that do not say, one
-/// that asks for HTML first (Fetch Metadata, <https://www.w3.org/TR/fetch-metadata/>).
-pub fn is_navigation(method: &Method, headers: &HeaderMap) -> bool {
-    if !matches!(*method, Method::GET | Method::HEAD) || headers.contains_key(UPGRADE) {
+/// Whether a browser goes to a page: it shows the answer, and may be sent elsewhere because nothing but the address
+/// is in the request.
+fn is_navigation(method: &Method, headers: &HeaderMap) -> bool {
+    matches!(*method, Method::GET | Method::HEAD) && is_shown(headers)
+}
+
+/// Whether a browser shows the answer as a page, be it to a link or to a form: the request says it navigates, or, from
+/// browsers that do not say, asks for HTML (Fetch Metadata, <https://www.w3.org/TR/fetch-metadata/>).
+#[must_use]
+pub fn is_shown(headers: &HeaderMap) -> bool {
+    if headers.contains_key(UPGRADE) {
         return false;
     }
     match text(headers, "sec-fetch-mode") {
@@ -99,7 +106,7 @@ pub(super) fn challenge(sign_in: &SignIn, asker: &Asker<'_>) -> Response<Body> {
     match kind {
         Unauthenticated::Navigation => navigate(sign_in, asker, None),
         Unauthenticated::Form if form.is_some() => navigate(sign_in, asker, form),
-        Unauthenticated::Form | Unauthenticated::Program => program(sign_in, asker),
+        Unauthenticated::Form | Unauthenticated::Program => Some(program(sign_in, asker)),
     }
     .unwrap_or_else(|| {
         // Only the system's randomness or the keyring can have failed.
@@ -115,7 +122,7 @@ fn navigate(sign_in: &SignIn, asker: &Asker<'_>, form: Option<&[u8]>) -> Option<
         let retry = format!("{}{}", sign_in.config().origin_of(asker.host), "/");
         return Some(to_body(sign_in, &Page::TooManyAttempts { retry: &retry }, asker));
     }
-    let path = if asker.path_and_query.len() <= MAX_PATH { asker.path_and_query } else { "/" };
+    let path = own_path(asker.path_and_query).unwrap_or("/");
     let back = Return {
         host: asker.host.to_owned(),
         path: path.to_owned(),
@@ -126,7 +133,8 @@ fn navigate(sign_in: &SignIn, asker: &Asker<'_>, form: Option<&[u8]>) -> Option<
         },
         made: now,
     };
-    let to = address(sign_in, &back)?;
+    let sealed = seal::seal(&parts.keyring, b"", &back)?;
+    let to = format!("{}{PREFIX}sign-in?to={sealed}", sign_in.config().origin());
     let cookie = browser::set(&parts.keyring, &browser, asker.host, SameSite::Lax)?;
     let (Some(form), Some(key)) = (form, &back.form) else { return Some(reply::redirect(&to, vec![cookie])) };
     let fields: Vec<(String, String)> = url::form_urlencoded::parse(form).into_owned().collect();
@@ -136,40 +144,9 @@ fn navigate(sign_in: &SignIn, asker: &Asker<'_>, form: Option<&[u8]>) -> Option<
     Some(response)
 }
 
-/// `GET /.portcullis/sign-in?back=/path` on an app host: where a script sends its person. Comes back to `back`, which
-/// can only be a path on this very host.
-pub(super) async fn from_script(sign_in: &SignIn, visit: &Visit) -> Result<Response<Body>, SignInError> {
-    if visit.method != Method::GET {
-        return Err(SignInError::WrongMethod);
-    }
-    let back = visit.parameter("back")?.filter(|back| is_local_path(back)).unwrap_or_else(|| "/".to_owned());
-    if sign_in.session_of(visit).await?.is_some() {
-        return Ok(reply::redirect(&back, Vec::new()));
-    }
-    let asker = Asker {
-        host: &visit.host,
-        path_and_query: &back,
-        method: &visit.method,
-        headers: &visit.headers,
-        cors_origins: &[],
-        form: None,
-        request_id: visit.request_id,
-    };
-    navigate(sign_in, &asker, None).ok_or(SignInError::Internal)
-}
-
-/// Whether a browser takes `text` as a path on the host it is at, and nothing else: `//host`, `/\host` and control
-/// characters lead elsewhere.
-fn is_local_path(text: &str) -> bool {
-    text.starts_with('/')
-        && !text.starts_with("//")
-        && text.bytes().all(|byte| matches!(byte, b'!'..=b'~') && !matches!(byte, b'\\' | b'"' | b'<' | b'>'))
-}
-
 /// 401 as RFC 9110 15.5.2 wants it, with what a script needs to send its person to the sign-in.
-fn program(sign_in: &SignIn, asker: &Asker<'_>) -> Option<Response<Body>> {
-    // On the app's own host, so that `?back=` can bring the person back to where the script runs.
-    let login_url = format!("{}{PREFIX}sign-in", sign_in.config().origin_of(asker.host));
+fn program(sign_in: &SignIn, asker: &Asker<'_>) -> Response<Body> {
+    let login_url = login_url(sign_in, asker);
     let body = serde_json::json!({
         "error": "sign_in_required",
         "message": "Sign in, then repeat the request.",
@@ -179,7 +156,49 @@ fn program(sign_in: &SignIn, asker: &Asker<'_>) -> Option<Response<Body>> {
     let mut response = reply::json(StatusCode::UNAUTHORIZED, &body);
     response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Portcullis"));
     allow_origin(&mut response, asker.headers, asker.cors_origins);
-    Some(response)
+    response
+}
+
+/// Where a script sends its person: to [`begin`] on the app's own host, so that the way back ends on the page the
+/// script belongs to. A page of another origin is not followed back to; then it is the app's front page.
+fn login_url(sign_in: &SignIn, asker: &Asker<'_>) -> String {
+    let origin = sign_in.config().origin_of(asker.host);
+    let page = text(asker.headers, "referer").and_then(|page| page.strip_prefix(&origin)).and_then(own_path);
+    let mut query = url::form_urlencoded::Serializer::new(String::new());
+    query.append_pair("back", page.unwrap_or("/"));
+    format!("{origin}{PREFIX}sign-in?{}", query.finish())
+}
+
+/// `GET /.portcullis/sign-in?back=<path>` on an app host: the same as going to that path without a session.
+pub(super) async fn begin(sign_in: &SignIn, visit: &Visit) -> Result<Response<Body>, SignInError> {
+    if visit.method != Method::GET {
+        return Err(SignInError::WrongMethod);
+    }
+    let back = visit.parameter("back")?.unwrap_or_default();
+    let back = own_path(&back).unwrap_or("/");
+    if sign_in.session_of(visit).await?.is_some() {
+        return Ok(reply::redirect(back, Vec::new()));
+    }
+    let asker = Asker {
+        host: &visit.host,
+        path_and_query: back,
+        method: &visit.method,
+        headers: &visit.headers,
+        cors_origins: &[],
+        form: None,
+        request_id: visit.request_id,
+    };
+    navigate(sign_in, &asker, None).ok_or(SignInError::Internal)
+}
+
+/// Path and query, if a browser would look for it on the same host and the gateway's own pages are not meant: what
+/// ends up in `Location` must not be another origin in any reading (`//x`, `/\\x`, control characters).
+fn own_path(text: &str) -> Option<&str> {
+    let plain =
+        text.len() <= MAX_PATH && text.bytes().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'\\' | b'#'));
+    let own = text.starts_with('/') && !text.starts_with("//");
+    let reserved = text.get(1..PREFIX.len()).is_some_and(|start| start.eq_ignore_ascii_case(".portcullis/"));
+    (plain && own && !reserved).then_some(text)
 }
 
 /// CORS headers for an answer of the gateway's own, for configured origins only (Fetch standard, 3.3).
@@ -191,12 +210,6 @@ pub fn allow_origin(response: &mut Response<Body>, request: &HeaderMap, allowed:
         headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
         headers.insert(ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
     }
-}
-
-/// The address on the sign-in host that begins a sign-in.
-fn address(sign_in: &SignIn, back: &Return) -> Option<String> {
-    let sealed = seal::seal(&sign_in.parts.keyring, b"", back)?;
-    Some(format!("{}{PREFIX}sign-in?to={sealed}", sign_in.config().origin()))
 }
 
 fn to_body(sign_in: &SignIn, page: &Page<'_>, asker: &Asker<'_>) -> Response<Body> {
@@ -212,14 +225,29 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_path_on_this_host_is_a_way_back() {
-        for good in ["/", "/a/b?c=d", "/a%20b", "/a//b"] {
-            assert!(is_local_path(good), "{good}");
+    fn only_paths_of_the_same_host_are_gone_back_to() {
+        for path in ["/", "/a?b=c&d=//e", "/%5cevil.test", "/.portcullisx"] {
+            assert_eq!(own_path(path), Some(path));
         }
-        for bad in
-            ["", "a", "//evil.test", "/\\evil.test", "https://evil.test", "/a\rb", "/a b", "javascript:alert(1)", "/é"]
-        {
-            assert!(!is_local_path(bad), "{bad}");
+        let long = format!("/{}", "a".repeat(MAX_PATH));
+        for path in [
+            "",
+            "a",
+            "//evil.test",
+            "///evil.test",
+            "/\\evil.test",
+            "/\t/evil.test",
+            "https://evil.test",
+            "https:evil.test",
+            "javascript:alert(1)",
+            "/a\r\nSet-Cookie: x",
+            "/a b",
+            "/ä",
+            "/.portcullis/sign-in",
+            "/.PORTCULLIS/enter",
+            &long,
+        ] {
+            assert_eq!(own_path(path), None, "{path:?}");
         }
     }
 }

@@ -12,10 +12,16 @@
 )]
 #![allow(dead_code, reason = "the world offers more than the tests of one stage use")]
 
+mod binding;
+mod admin;
+mod command_line;
 mod faults;
 mod framing;
 mod private_access;
 mod relying_party;
+mod sessions;
+mod sign_in;
+mod sign_out;
 mod tidy;
 mod world;
 mod world_itself;

@@ -188,7 +188,7 @@ impl Gateway {
             let assertion = assertion.map(http::HeaderValue::from_static);
             while let Ok((stream, peer)) = listener.accept().await {
                 let conn = ClientConn { peer, socket_peer: peer, local: address, sni: None, http: HttpVersion::Http1 };
-                let client = ClientHeaders::new(&conn, &trusted);
+                let client = ClientHeaders::new(&conn);
                 let (app, upstreams, rules, cut) = (app.clone(), upstreams.clone(), rules.clone(), signal.clone());
                 let (trusted, assertion) = (Arc::clone(&trusted), assertion.clone());
                 let service = hyper::service::service_fn(move |request: Request<Incoming>| {

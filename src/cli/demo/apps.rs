@@ -67,6 +67,8 @@ async fn answer(sample: Sample, request: Request<Incoming>) -> Result<Response<A
             payroll_page(&headers, amount)
         }
         (_, _, "/whoami") => json(request.headers()),
+        // Browsers ask for it on their own; without an answer each page would leave an error in the console.
+        (_, _, "/favicon.ico") => text(StatusCode::NO_CONTENT, ""),
         _ => text(StatusCode::NOT_FOUND, "no such page"),
     })
 }
@@ -113,8 +115,9 @@ fn payroll_page(headers: &HeaderMap, amount: Option<String>) -> Response<AppBody
 fn html(body: &str) -> Response<AppBody> {
     let page = format!(
         "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content='width=device-width,initial-scale=1'>\
-         <title>Sample app</title><style>body{{font:16px/1.5 system-ui;margin:2rem auto;max-width:40rem;padding:0 1rem}}\
-         .dim{{color:#777;overflow-wrap:anywhere}}</style><body>{body}"
+         <title>Sample app</title><style>:root{{color-scheme:light dark}}body{{font:16px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:40rem;\
+         padding:0 1rem}}.dim{{opacity:.7;font-size:.875rem;overflow-wrap:anywhere}}input,button{{font:inherit;padding:.4rem .7rem}}\
+         </style><body>{body}"
     );
     with_type("text/html; charset=utf-8", StatusCode::OK, page)
 }
@@ -231,26 +234,50 @@ fn echo(mut request: Request<Incoming>) -> Response<AppBody> {
     response
 }
 
-/// Small frames only (payload up to 125 bytes), which is what the demo page sends.
+/// Answers frames (RFC 6455 section 5) of up to 125 bytes, which is what the demo page sends: messages come back as they
+/// are, a ping is answered by a pong, a close by a close, and anything else ends the connection.
 async fn echo_frames(mut stream: TokioIo<hyper::upgrade::Upgraded>) -> std::io::Result<()> {
     loop {
-        let mut head = [0u8; 6];
+        let mut head = [0u8; 2];
         stream.read_exact(&mut head).await?;
-        let [first, second, mask @ ..] = head;
-        let length = usize::from(second & 0x7f);
-        if length > 125 {
-            return Ok(());
+        let [first, second] = head;
+        let length = second & 0x7f;
+        let (opcode, is_masked, is_small) = (first & 0x0f, second & 0x80 != 0, length <= 125);
+        if !is_masked || !is_small {
+            // 1002: a client must mask; 1009: too big (section 7.4.1).
+            let code: u16 = if is_masked { 1009 } else { 1002 };
+            return send_frame(&mut stream, FINAL | CLOSE, &code.to_be_bytes()).await;
         }
-        let mut payload = vec![0u8; length];
+        let mut mask = [0u8; 4];
+        stream.read_exact(&mut mask).await?;
+        let mut payload = vec![0u8; usize::from(length)];
         stream.read_exact(&mut payload).await?;
         for (byte, mask) in payload.iter_mut().zip(mask.iter().cycle()) {
             *byte ^= mask;
         }
-        stream.write_all(&[first, second & 0x7f]).await?;
-        stream.write_all(&payload).await?;
-        stream.flush().await?;
-        if first & 0x0f == 8 {
-            return Ok(());
+        match opcode {
+            CONTINUATION | TEXT | BINARY => send_frame(&mut stream, first, &payload).await?,
+            PING => send_frame(&mut stream, FINAL | PONG, &payload).await?,
+            PONG => {}
+            _ => {
+                // A close is answered with its own code, without the reason.
+                let code = payload.get(..2).filter(|_| opcode == CLOSE).unwrap_or_default();
+                return send_frame(&mut stream, FINAL | CLOSE, code).await;
+            }
         }
     }
 }
+
+async fn send_frame(stream: &mut TokioIo<hyper::upgrade::Upgraded>, first: u8, payload: &[u8]) -> std::io::Result<()> {
+    let length = u8::try_from(payload.len()).map_err(std::io::Error::other)?;
+    stream.write_all(&[&[first, length], payload].concat()).await?;
+    stream.flush().await
+}
+
+const FINAL: u8 = 0x80;
+const CONTINUATION: u8 = 0;
+const TEXT: u8 = 1;
+const BINARY: u8 = 2;
+const CLOSE: u8 = 8;
+const PING: u8 = 9;
+const PONG: u8 = 10;

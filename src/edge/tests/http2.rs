@@ -33,6 +33,18 @@ async fn requests_are_served_side_by_side() {
 }
 
 #[tokio::test]
+async fn an_answer_to_head_has_the_length_and_no_body() {
+    use http_body_util::BodyExt as _;
+    let stand = Stand::start().await;
+    let mut sender = client(&stand).await;
+    let head = Request::head("https://app.test/unread").body(Full::default()).unwrap();
+    let response = sender.send_request(head).await.unwrap();
+    assert_eq!(response.headers()["content-length"], "6");
+    assert_eq!(response.into_body().collect().await.expect("no DATA frame comes").to_bytes(), "");
+    assert_eq!(sender.send_request(get("/x")).await.unwrap().status(), 200);
+}
+
+#[tokio::test]
 async fn connect_is_refused_before_the_handler() {
     let stand = Stand::start().await;
     let mut sender = client(&stand).await;

@@ -158,7 +158,7 @@ fn sign_in(
 fn page(status: StatusCode, title: &str, heading: &str, body: &str) -> Response {
     let html = format!(
         "<!DOCTYPE html><html lang=\"en\"><head><meta charset=\"utf-8\"><title>{title}</title>\
-         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"><meta name=\"robots\" content=\"none\">\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"><meta name=\"robots\" content=\"none\"><link rel=\"icon\" href=\"data:,\">\
          <style>{STYLE}</style></head><body><main><p class=\"brand\">Simulated Entra ID</p><h1>{heading}</h1>{body}</main>\
          </body></html>"
     );

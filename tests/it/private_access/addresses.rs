@@ -14,6 +14,7 @@ use crate::world::{ALICE, APP, FIN, World};
 
 /// PA-01, PA-02, PA-03, PA-04 against a public prefix and a protected rest, without a session.
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "most of it is one table")]
 async fn no_spelling_of_a_path_leads_around_the_rules() {
     let world = World::with(
         Kind::Simulator,

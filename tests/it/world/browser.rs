@@ -78,7 +78,7 @@ impl Browser {
     /// Sends a form and follows redirects.
     pub(crate) async fn submit(&mut self, form: &Form) -> Page {
         if form.post {
-            return self.navigate(form.action.clone(), Some(form.encoded()), Vec::new()).await;
+            return self.navigate(form.action.clone(), Some(form), Vec::new()).await;
         }
         let mut url = form.action.clone();
         url.set_query(Some(&form.encoded()));
@@ -89,6 +89,11 @@ impl Browser {
     pub(crate) async fn fetch(&mut self, url: &str) -> Response {
         let headers = "Accept: application/json\r\nSec-Fetch-Mode: cors\r\nSec-Fetch-Dest: empty\r\nSec-Fetch-Site: same-origin\r\n";
         self.request(&Url::parse(url).unwrap(), Sent { headers, ..Sent::default() }).await
+    }
+
+    /// One request with headers of the test's own, besides `Host` and the cookies.
+    pub(crate) async fn send(&mut self, method: &str, url: &str, headers: &str, body: Option<&str>) -> Response {
+        self.request(&Url::parse(url).unwrap(), Sent { method: Some(method), headers, body }).await
     }
 
     /// Opens `url` and signs in as `person` if asked to; ends where the browser ends.
@@ -117,7 +122,7 @@ impl Browser {
                 (None, None) => return page,
             };
             let trail = std::mem::take(&mut page.trail);
-            page = self.navigate(form.action.clone(), Some(form.encoded()), trail).await;
+            page = self.navigate(form.action.clone(), Some(&form), trail).await;
         }
         panic!("no end of forms: {:#?}", page.trail)
     }
@@ -130,8 +135,8 @@ impl Browser {
     /// Sends a form and follows redirects up to, but not into, the first address that begins with `stop`.
     pub(crate) async fn until_redirect_to(&mut self, form: &Form, stop: &str) -> String {
         let mut url = form.action.clone();
-        let body = form.encoded();
-        let mut sent = Sent { method: Some("POST"), headers: NAVIGATION, body: Some(&body) };
+        let (body, headers) = (form.encoded(), form_headers(form));
+        let mut sent = Sent { method: Some("POST"), headers: &headers, body: Some(&body) };
         for _ in 0..MOST_REDIRECTS {
             let response = self.request(&url, sent).await;
             let location =
@@ -160,12 +165,12 @@ impl Browser {
         panic!("a redirect loop at {url}")
     }
 
-    async fn navigate(&mut self, start: Url, form: Option<String>, mut trail: Vec<(Url, u16)>) -> Page {
+    async fn navigate(&mut self, start: Url, form: Option<&Form>, mut trail: Vec<(Url, u16)>) -> Page {
         let mut url = start;
-        let mut form = form;
+        let mut form = form.map(|form| (form.encoded(), form_headers(form)));
         for _ in 0..MOST_REDIRECTS {
             let sent = match &form {
-                Some(body) => Sent { method: Some("POST"), headers: NAVIGATION, body: Some(body) },
+                Some((body, headers)) => Sent { method: Some("POST"), headers, body: Some(body) },
                 None => Sent { headers: NAVIGATION, ..Sent::default() },
             };
             let response = self.request(&url, sent).await;
@@ -193,8 +198,10 @@ impl Browser {
             head.push_str(&format!("Cookie: {cookies}\r\n"));
         }
         if let Some(body) = sent.body {
-            let kind = "application/x-www-form-urlencoded";
-            head.push_str(&format!("Content-Type: {kind}\r\nContent-Length: {}\r\n", body.len()));
+            if !sent.headers.to_ascii_lowercase().contains("content-type:") {
+                head.push_str("Content-Type: application/x-www-form-urlencoded\r\n");
+            }
+            head.push_str(&format!("Content-Length: {}\r\n", body.len()));
         }
         head.push_str("\r\n");
         head.push_str(sent.body.unwrap_or_default());
@@ -236,6 +243,11 @@ impl Jar {
     /// The value of the cookie `name` of `host`.
     pub(crate) fn value(&self, host: &str, name: &str) -> Option<String> {
         self.cookies.get(&(host.to_owned(), name.to_owned())).map(|cookie| cookie.value.clone())
+    }
+
+    /// Forgets one cookie.
+    pub(crate) fn forget(&mut self, host: &str, name: &str) {
+        self.cookies.remove(&(host.to_owned(), name.to_owned()));
     }
 
     /// Puts a cookie in, as somebody does who stole it.
@@ -284,6 +296,16 @@ impl Jar {
     }
 }
 
-const NAVIGATION: &str = "Accept: text/html,application/xhtml+xml\r\nSec-Fetch-Mode: navigate\r\nSec-Fetch-Dest: document\r\nSec-Fetch-Site: none\r\nUpgrade-Insecure-Requests: 1\r\n";
+/// What a browser says about where a form stands. The pages of gateway and provider send no referrer to other
+/// origins; the Fetch standard (3.2.5) makes the `Origin` of a form "null" then, and `Sec-Fetch-Site` still tells.
+fn form_headers(form: &Form) -> String {
+    let site = if form.page.origin() == form.action.origin() { "same-origin" } else { "cross-site" };
+    format!(
+        "Accept: text/html,application/xhtml+xml\r\nOrigin: null\r\nSec-Fetch-Mode: navigate\r\n\
+         Sec-Fetch-Dest: document\r\nSec-Fetch-Site: {site}\r\n"
+    )
+}
+
+pub(crate) const NAVIGATION: &str = "Accept: text/html,application/xhtml+xml\r\nSec-Fetch-Mode: navigate\r\nSec-Fetch-Dest: document\r\nSec-Fetch-Site: none\r\nUpgrade-Insecure-Requests: 1\r\n";
 const MOST_REDIRECTS: usize = 12;
 const MOST_PAGES: usize = 6;

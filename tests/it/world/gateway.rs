@@ -89,6 +89,11 @@ impl Gateway {
         self.dir.path()
     }
 
+    /// The admin token.
+    pub(crate) fn admin_token(&self) -> String {
+        fs::read_to_string(self.dir.path().join("state/admin-token")).unwrap().trim().to_owned()
+    }
+
     /// Everything the gateway wrote to its standard outputs.
     pub(crate) fn log(&self) -> String {
         fs::read_to_string(self.log_file()).unwrap_or_default()
@@ -147,7 +152,7 @@ impl Gateway {
         assert!(sent.success());
     }
 
-    fn config_file(&self) -> PathBuf {
+    pub(crate) fn config_file(&self) -> PathBuf {
         self.dir.path().join("portcullis.toml")
     }
 

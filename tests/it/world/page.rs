@@ -5,6 +5,8 @@ use url::Url;
 /// A form of a page.
 #[derive(Debug, Clone)]
 pub(crate) struct Form {
+    /// The page it stands on.
+    pub(crate) page: Url,
     pub(crate) action: Url,
     pub(crate) post: bool,
     pub(crate) fields: Vec<Field>,
@@ -81,7 +83,7 @@ impl Form {
                 });
             }
         }
-        Self { action: page.join(&action).unwrap(), post, fields }
+        Self { page: page.clone(), action: page.join(&action).unwrap(), post, fields }
     }
 }
 

@@ -71,7 +71,7 @@ impl Provider {
     }
 
     /// A request to the simulator's control interface.
-    pub(crate) async fn control(&self, method: &str, path: &str, body: &Value) {
+    pub(crate) async fn control(&self, method: &str, path: &str, body: &Value) -> Value {
         assert_eq!(self.kind, Kind::Simulator, "only the simulator can be told what to do");
         let body = body.to_string();
         let mut raw = Raw::tcp(self.address()).await.unwrap();
@@ -83,6 +83,12 @@ impl Provider {
         raw.send(format!("{head}{body}").as_bytes()).await;
         let response = raw.response().await.unwrap();
         assert!((200..300).contains(&response.status), "{path}: {} {}", response.status, response.text());
+        serde_json::from_slice(&response.body).unwrap_or_default()
+    }
+
+    /// How often the simulator was asked at `endpoint`.
+    pub(crate) async fn count(&self, endpoint: &str) -> u64 {
+        self.control("GET", "/sim/v1/counters", &json!({})).await[endpoint].as_u64().unwrap_or(0)
     }
 
     fn spawn(kind: Kind, port: u16) -> Self {

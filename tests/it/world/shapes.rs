@@ -12,6 +12,8 @@ use super::{Person, TENANT};
 pub(crate) const AUTH_HOST: &str = "auth.test";
 /// Where the provider sends the browser back to.
 pub(crate) const REDIRECT_URI: &str = "https://auth.test/.portcullis/callback";
+/// Where the provider says that a session of its own has ended.
+pub(crate) const FRONT_CHANNEL_LOGOUT: &str = "https://auth.test/.portcullis/frontchannel-logout";
 /// Ends the session.
 pub(crate) const SIGN_OUT: &str = "/.portcullis/sign-out";
 /// The session cookie of each host.
@@ -36,11 +38,19 @@ pub(crate) struct Settings {
     pub(crate) authority: String,
     pub(crate) apps: Vec<App>,
     pub(crate) response_mode: &'static str,
+    /// The line that says how the gateway proves itself to the provider; `{dir}` stands for the gateway's folder.
+    pub(crate) credential: String,
     pub(crate) workers: usize,
+    /// How long readiness says no before the listeners close.
+    pub(crate) announce_milliseconds: u64,
     /// Seconds that running requests get at shutdown.
     pub(crate) drain_seconds: u64,
     /// Added to every response of the first app; lets a test see which configuration answered.
     pub(crate) marker: String,
+    /// TOML appended to `[sign_in]`.
+    pub(crate) sign_in: String,
+    /// TOML appended to the table of the first app.
+    pub(crate) first_app: String,
     /// TOML appended to the end, for what one test needs. It begins inside the last app's table.
     pub(crate) more: String,
     /// Keys added at the beginning of a table, such as `("[listen]", "hsts = \"0s\"")`.
@@ -62,6 +72,7 @@ https = ["127.0.0.1:0"]
 redirect = ["127.0.0.1:0"]
 public_port = 443
 workers = {workers}
+announce = "{announce}ms"
 drain = "{drain}s"
 
 [[tls.certificate]]
@@ -70,21 +81,25 @@ key = "{dir}/gateway.key"
 
 [sign_in]
 host = "{AUTH_HOST}"
+{sign_in}
 
 [entra]
 authority = "{authority}"
 tenants = ["{TENANT}"]
 client_id = "{CLIENT_ID}"
-client_secret = "file:{dir}/client-secret"
+{credential}
 response_mode = "{mode}"
 
 [admin]
 listen = "127.0.0.1:0"
 "#,
         workers = settings.workers,
+        announce = settings.announce_milliseconds,
         drain = settings.drain_seconds,
         authority = settings.authority,
         mode = settings.response_mode,
+        credential = settings.credential.replace("{dir}", &dir.to_string()),
+        sign_in = settings.sign_in,
     );
     for (index, App { name, host, upstream }) in settings.apps.iter().enumerate() {
         text.push_str(&format!(
@@ -92,6 +107,9 @@ listen = "127.0.0.1:0"
         ));
         if index == 0 && !settings.marker.is_empty() {
             text.push_str(&format!("response_headers = {{ {MARKER_HEADER} = \"{}\" }}\n", settings.marker));
+        }
+        if index == 0 {
+            text.push_str(&settings.first_app);
         }
     }
     text.push('\n');
@@ -125,7 +143,9 @@ pub(crate) const ADDRESSES_FILE: &str = "addresses.json";
 /// Arguments that run the simulator with the gateway's redirect address registered; the first line it prints is JSON.
 pub(crate) fn simulate_arguments(port: u16) -> Vec<String> {
     let listen = format!("127.0.0.1:{port}");
-    ["simulate", "--listen", &listen, "--redirect-uri", REDIRECT_URI, "--json"].map(str::to_owned).to_vec()
+    let (signed_out, logout) = (format!("https://{AUTH_HOST}/.portcullis/signed-out"), FRONT_CHANNEL_LOGOUT);
+    let registered = ["--redirect-uri", REDIRECT_URI, "--redirect-uri", &signed_out, "--logout-url", logout];
+    [&["simulate", "--listen", &listen, "--json"], &registered[..]].concat().into_iter().map(str::to_owned).collect()
 }
 
 /// The authority out of that line.

@@ -14,24 +14,26 @@ pub(super) const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwar
 #[derive(Debug, Clone)]
 pub struct ClientHeaders {
     address: HeaderValue,
-    believed: bool,
+    peer: IpAddr,
 }
 
 impl ClientHeaders {
-    /// Ready-made values for `conn`. `trusted` lists the load balancers whose forwarding headers are believed.
+    /// Ready-made values for `conn`.
     #[must_use]
-    pub fn new(conn: &ClientConn, trusted: &[IpNet]) -> Self {
-        let address = conn.peer.ip().to_canonical();
-        Self { address: address_value(&address.to_string()), believed: is_trusted(address, trusted) }
+    pub fn new(conn: &ClientConn) -> Self {
+        let peer = conn.peer.ip().to_canonical();
+        Self { address: address_value(&peer.to_string()), peer }
     }
 
-    /// The `X-Forwarded-For` sent upstream, made from the request as it came in, before stripping.
+    /// The `X-Forwarded-For` sent upstream, made from the request as it came in, before stripping. `trusted` lists the
+    /// load balancers whose forwarding headers are believed, as configured now: it may be another list than when the
+    /// connection opened.
     pub(in crate::access::private) fn forwarded_for(
         &self,
         headers: &HeaderMap,
         trusted: &[IpNet],
     ) -> Result<HeaderValue, HeaderFault> {
-        if !self.believed || !headers.contains_key(X_FORWARDED_FOR) {
+        if !headers.contains_key(X_FORWARDED_FOR) || !is_trusted(self.peer, trusted) {
             return Ok(self.address.clone());
         }
         let mut hops: Vec<IpAddr> = Vec::new();
