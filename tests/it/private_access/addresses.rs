@@ -15,23 +15,63 @@ use crate::world::{ALICE, APP, FIN, World};
 /// PA-01, PA-02, PA-03, PA-04 against a public prefix and a protected rest, without a session.
 #[tokio::test]
 async fn no_spelling_of_a_path_leads_around_the_rules() {
-    let world = World::with(Kind::Simulator, |request| Answer::text(request.target()), |settings| {
-        settings.rules = "[[rule]]\nname = \"public\"\nwho = \"anyone\"\npaths = [\"/public\"]\nverdict = \"allow\"\n\
+    let world = World::with(
+        Kind::Simulator,
+        |request| Answer::text(request.target()),
+        |settings| {
+            settings.rules =
+                "[[rule]]\nname = \"public\"\nwho = \"anyone\"\npaths = [\"/public\"]\nverdict = \"allow\"\n\
                           [[rule]]\nname = \"rest\"\nwho = \"signed_in\"\nverdict = \"allow\"\n"
-            .to_owned();
-    })
+                    .to_owned();
+        },
+    )
     .await;
     assert_eq!(ask(&world, APP, "GET /public/x", "").await.status, 200);
     assert_eq!(world.app.seen(), 1);
     for path in [
-        "/public/../admin", "/public/..%2fadmin", "/public/%2e%2e/admin", "/public/%2e%2e%2fadmin",
-        "/public/%252e%252e/admin", "/public/.%2e/admin", "/public//../admin", "/public/./../admin",
-        "/%70ublic/../admin", "/public/%c0%ae%c0%ae/admin", "/public/..\\admin", "/public/%5c..%5cadmin",
-        "/public\\..\\admin", "/public/%00/../admin", "/public/..;/admin", "/public;/../admin", "/admin;x=/public/",
-        "/public/.;/..;/admin", "/;/admin", "/admin#/public/", "/admin%23/public/", "/admin?x=/public/y",
-        "/admin?/public/", "/admin%3f/public/", "/ADMIN", "/Admin/", "/admin//", "//admin", "/admin/.", "/admin%2f",
-        "/admin.json", "/admin;.css", "/%61dmin", "/PUBLIC/x", "/publicity", "/public%2fx", "/", "/public;x",
-        "/public/%", "/public/%zz", "/public/%2", "/public/x%0d%0ay", "/public/%7f",
+        "/public/../admin",
+        "/public/..%2fadmin",
+        "/public/%2e%2e/admin",
+        "/public/%2e%2e%2fadmin",
+        "/public/%252e%252e/admin",
+        "/public/.%2e/admin",
+        "/public//../admin",
+        "/public/./../admin",
+        "/%70ublic/../admin",
+        "/public/%c0%ae%c0%ae/admin",
+        "/public/..\\admin",
+        "/public/%5c..%5cadmin",
+        "/public\\..\\admin",
+        "/public/%00/../admin",
+        "/public/..;/admin",
+        "/public;/../admin",
+        "/admin;x=/public/",
+        "/public/.;/..;/admin",
+        "/;/admin",
+        "/admin#/public/",
+        "/admin%23/public/",
+        "/admin?x=/public/y",
+        "/admin?/public/",
+        "/admin%3f/public/",
+        "/ADMIN",
+        "/Admin/",
+        "/admin//",
+        "//admin",
+        "/admin/.",
+        "/admin%2f",
+        "/admin.json",
+        "/admin;.css",
+        "/%61dmin",
+        "/PUBLIC/x",
+        "/publicity",
+        "/public%2fx",
+        "/",
+        "/public;x",
+        "/public/%",
+        "/public/%zz",
+        "/public/%2",
+        "/public/x%0d%0ay",
+        "/public/%7f",
     ] {
         let response = ask(&world, APP, &format!("GET {path}"), "").await;
         assert!(matches!(response.status, 400 | 401 | 302), "{path}: {}", response.head);
@@ -40,7 +80,17 @@ async fn no_spelling_of_a_path_leads_around_the_rules() {
     // And with a session, what is forwarded is what was asked, byte for byte.
     let cookie = world.cookie(ALICE).await;
     world.app.forget();
-    for path in ["/a%20b", "/%C3%BC", "/%c3%bc", "/a;b=c", "/a+b", "/a:b@c", "/a/", "/a?b=../c&d=%2e%2e%2f//", "/a!$&'()*,=~-_."] {
+    for path in [
+        "/a%20b",
+        "/%C3%BC",
+        "/%c3%bc",
+        "/a;b=c",
+        "/a+b",
+        "/a:b@c",
+        "/a/",
+        "/a?b=../c&d=%2e%2e%2f//",
+        "/a!$&'()*,=~-_.",
+    ] {
         assert_eq!(get(&world, &cookie, path).await.text(), path);
     }
 }
@@ -84,7 +134,8 @@ async fn only_configured_methods_are_relayed() {
     let cookie = world.cookie(ALICE).await;
     world.app.forget();
     for method in ["GET", "PUT", "DELETE", "PATCH", "OPTIONS"] {
-        let response = ask(&world, APP, &format!("{method} /m"), &format!("Cookie: {cookie}\r\nContent-Length: 0\r\n")).await;
+        let response =
+            ask(&world, APP, &format!("{method} /m"), &format!("Cookie: {cookie}\r\nContent-Length: 0\r\n")).await;
         assert_eq!(response.status, 200, "{method}");
     }
     let seen = world.app.seen();
@@ -109,7 +160,8 @@ async fn every_request_must_be_for_the_name_of_its_handshake() {
         assert_eq!(raw.response().await.unwrap().status, status, "{host}");
     }
     // A name in capitals is the same name.
-    let mut raw = Raw::tls(world.gateway.https(), "APP.TEST", Some(&["http/1.1"]), &world.authority.roots).await.unwrap();
+    let mut raw =
+        Raw::tls(world.gateway.https(), "APP.TEST", Some(&["http/1.1"]), &world.authority.roots).await.unwrap();
     raw.send(format!("GET /h HTTP/1.1\r\nHost: {APP}\r\nCookie: {cookie}\r\n\r\n").as_bytes()).await;
     assert_eq!(raw.response().await.unwrap().status, 200);
     // No name at all.
@@ -146,18 +198,19 @@ async fn the_plain_port_only_redirects() {
 /// HD-05: the address of the client, as the app and the decision log get it.
 #[tokio::test]
 async fn the_proxy_protocol_is_believed_from_listed_peers_only() {
-    let world = World::with(Kind::Simulator, |request| Answer::text(request.target()), |settings| {
-        settings.keys.push(("[listen]", "proxy_protocol_from = [\"127.0.0.7/32\"]".to_owned()));
-    })
+    let world = World::with(
+        Kind::Simulator,
+        |request| Answer::text(request.target()),
+        |settings| {
+            settings.keys.push(("[listen]", "proxy_protocol_from = [\"127.0.0.7/32\"]".to_owned()));
+        },
+    )
     .await;
     let cookie = world.cookie(ALICE).await;
     world.app.forget();
-    let v2 = [
-        &b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c"[..],
-        &[198, 51, 100, 9, 203, 0, 113, 1],
-        &[0x30, 0x39, 0x01, 0xbb],
-    ]
-    .concat();
+    let v2 =
+        [&b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c"[..], &[198, 51, 100, 9, 203, 0, 113, 1], &[0x30, 0x39, 0x01, 0xbb]]
+            .concat();
     for (from, header, seen) in [
         ("127.0.0.7", &b"PROXY TCP4 198.51.100.7 203.0.113.1 12345 443\r\n"[..], Some("198.51.100.7")),
         ("127.0.0.7", &v2, Some("198.51.100.9")),
@@ -173,7 +226,11 @@ async fn the_proxy_protocol_is_believed_from_listed_peers_only() {
         let name = format!("{} from {from}", String::from_utf8_lossy(header));
         assert_eq!(answer.is_some(), seen.is_some(), "{name}");
         let requests = world.app.requests()[before..].to_vec();
-        assert_eq!(requests.iter().map(|request| request.header("x-forwarded-for").unwrap()).collect::<Vec<_>>(), seen.into_iter().collect::<Vec<_>>(), "{name}");
+        assert_eq!(
+            requests.iter().map(|request| request.header("x-forwarded-for").unwrap()).collect::<Vec<_>>(),
+            seen.into_iter().collect::<Vec<_>>(),
+            "{name}"
+        );
         if let Some(client) = seen {
             assert_eq!(super::events(&world, "decision").last().unwrap()["client"], client, "{name}");
         }
@@ -186,7 +243,8 @@ async fn through(world: &World, from: &str, first: &[u8], cookie: &str) -> Optio
     socket.bind(format!("{from}:0").parse().unwrap()).unwrap();
     let mut tcp: TcpStream = socket.connect(world.gateway.https()).await.unwrap();
     tcp.write_all(first).await.unwrap();
-    let config = ClientConfig::builder().with_root_certificates(Arc::clone(&world.authority.roots)).with_no_client_auth();
+    let config =
+        ClientConfig::builder().with_root_certificates(Arc::clone(&world.authority.roots)).with_no_client_auth();
     let connect = TlsConnector::from(Arc::new(config)).connect(APP.try_into().unwrap(), tcp);
     let mut tls = tokio::time::timeout(std::time::Duration::from_secs(15), connect).await.ok()?.ok()?;
     let request = format!("GET /proxied HTTP/1.1\r\nHost: {APP}\r\nConnection: close\r\nCookie: {cookie}\r\n\r\n");
@@ -199,9 +257,13 @@ async fn through(world: &World, from: &str, first: &[u8], cookie: &str) -> Optio
 /// HD-04, HD-05.
 #[tokio::test]
 async fn forwarded_chains_are_believed_from_listed_proxies_only() {
-    let world = World::with(Kind::Simulator, |request| Answer::text(request.target()), |settings| {
-        settings.keys.push(("[listen]", "trusted_proxies = [\"127.0.0.1/32\", \"10.0.0.0/8\"]".to_owned()));
-    })
+    let world = World::with(
+        Kind::Simulator,
+        |request| Answer::text(request.target()),
+        |settings| {
+            settings.keys.push(("[listen]", "trusted_proxies = [\"127.0.0.1/32\", \"10.0.0.0/8\"]".to_owned()));
+        },
+    )
     .await;
     let cookie = world.cookie(ALICE).await;
     world.app.forget();
@@ -211,11 +273,16 @@ async fn forwarded_chains_are_believed_from_listed_proxies_only() {
         ("6.6.6.6, 203.0.113.9, 10.0.0.2", "203.0.113.9", "203.0.113.9, 10.0.0.2, 127.0.0.1"),
         ("::ffff:203.0.113.9", "203.0.113.9", "203.0.113.9, 127.0.0.1"),
     ] {
-        let headers = format!("Cookie: {cookie}\r\nX-Forwarded-For: {chain}\r\nX-Forwarded-Proto: http\r\nX-Forwarded-Host: evil\r\n");
+        let headers = format!(
+            "Cookie: {cookie}\r\nX-Forwarded-For: {chain}\r\nX-Forwarded-Proto: http\r\nX-Forwarded-Host: evil\r\n"
+        );
         assert_eq!(ask(&world, APP, "GET /x", &headers).await.status, 200, "{chain}");
         let request = world.app.requests().last().unwrap().clone();
         assert_eq!(request.headers("x-forwarded-for"), [forwarded], "{chain}");
-        assert_eq!((request.header("x-forwarded-proto"), request.header("x-forwarded-host")), (Some("https"), Some(APP)));
+        assert_eq!(
+            (request.header("x-forwarded-proto"), request.header("x-forwarded-host")),
+            (Some("https"), Some(APP))
+        );
         assert_eq!(super::events(&world, "decision").last().unwrap()["client"], client, "{chain}");
     }
     let seen = world.app.seen();

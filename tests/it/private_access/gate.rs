@@ -6,12 +6,16 @@ use crate::world::upstream::Answer;
 use crate::world::{ALICE, APP, BOB, FIN, TENANT, World};
 
 async fn world(rules: String, more: &'static str) -> World {
-    World::with(Kind::Simulator, |request| Answer::text(request.target()), move |settings| {
-        settings.rules = rules;
-        if !more.is_empty() {
-            settings.keys.push(("[decision_log]", more.to_owned()));
-        }
-    })
+    World::with(
+        Kind::Simulator,
+        |request| Answer::text(request.target()),
+        move |settings| {
+            settings.rules = rules;
+            if !more.is_empty() {
+                settings.keys.push(("[decision_log]", more.to_owned()));
+            }
+        },
+    )
     .await
 }
 
@@ -50,7 +54,8 @@ async fn the_first_rule_that_matches_decides_and_without_one_the_answer_is_no() 
     let mut bobs = world.browser();
     let page = bobs.sign_in(&format!("https://{APP}/x"), BOB).await;
     assert_eq!(page.status(), 403, "{:#?}", page.trail);
-    let bob = format!("{}={}", crate::world::shapes::COOKIE, bobs.jar().value(APP, crate::world::shapes::COOKIE).unwrap());
+    let bob =
+        format!("{}={}", crate::world::shapes::COOKIE, bobs.jar().value(APP, crate::world::shapes::COOKIE).unwrap());
     let cases = [
         ("GET /public/a", None, 200),
         ("HEAD /public/a", None, 401),
@@ -93,7 +98,11 @@ async fn a_block_is_explained_to_people_and_to_programs() {
     }
     let twin = ask(&world, APP, "GET /admin", &format!("Cookie: {alice}\r\nAccept: application/json\r\n")).await;
     let json: serde_json::Value = serde_json::from_slice(&twin.body).unwrap();
-    assert_eq!((twin.status, &json["error"], &json["reason"]), (403, &"blocked".into(), &"rule_blocks".into()), "{json}");
+    assert_eq!(
+        (twin.status, &json["error"], &json["reason"]),
+        (403, &"blocked".into(), &"rule_blocks".into()),
+        "{json}"
+    );
     assert_eq!(json["request_id"], twin.header("x-request-id").unwrap());
     assert!(json["message"].as_str().unwrap().len() > 20, "{json}");
     assert_eq!(world.app.requests().iter().filter(|request| request.target().starts_with("/admin")).count(), 0);
@@ -124,8 +133,14 @@ async fn each_decision_is_written_once_with_the_id_that_the_answer_carries() {
         assert_eq!(line.len(), 1, "{id} in {lines:#?}");
         let line = line[0];
         for (field, value) in [
-            ("path", path), ("reason", reason), ("verdict", verdict), ("app", "app"), ("host", APP), ("method", "GET"),
-            ("client", "127.0.0.1"), ("step", "access_rules"),
+            ("path", path),
+            ("reason", reason),
+            ("verdict", verdict),
+            ("app", "app"),
+            ("host", APP),
+            ("method", "GET"),
+            ("client", "127.0.0.1"),
+            ("step", "access_rules"),
         ] {
             assert_eq!(line[field], value, "{field} in {line}");
         }

@@ -28,7 +28,10 @@ async fn an_app_receives_exactly_these_bytes() {
     let cases = [
         (
             format!("GET /a?b=c%20d HTTP/1.1\r\nHost: {APP}\r\nAccept: */*\r\nCookie: x=1; {cookie}; y=\"2\"\r\n\r\n"),
-            format!("GET /a?b=c%20d HTTP/1.1\r\nhost: {APP}\r\naccept: */*\r\ncookie: x=1; y=\"2\"\r\n{forwarded}{}", identity()),
+            format!(
+                "GET /a?b=c%20d HTTP/1.1\r\nhost: {APP}\r\naccept: */*\r\ncookie: x=1; y=\"2\"\r\n{forwarded}{}",
+                identity()
+            ),
             "",
         ),
         (
@@ -78,13 +81,45 @@ async fn no_spelling_of_an_identity_or_forwarding_header_gets_through() {
     let cookie = world.cookie(ALICE).await;
     world.app.forget();
     let names = [
-        "X-Auth-Subject", "x-auth-subject", "X-AUTH-SUBJECT", "X_Auth_Subject", "X-Auth_Subject", "X.Auth.Subject",
-        "X-Auth-Tenant", "X-Auth-Name", "X-Auth-Email", "X-Auth-Groups", "X_Auth_Groups", "X-Auth-Assertion",
-        "X_Auth_Assertion", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Forwarded-Port",
-        "X-Forwarded-Prefix", "X-Forwarded-Uri", "X-Forwarded-User", "X-Forwarded-Method", "Forwarded", "X-Real-IP",
-        "X-Original-URL", "X-Rewrite-URL", "X-Envoy-External-Address", "True-Client-IP", "CF-Connecting-IP",
-        "Client-Cert", "X-SSL-Client-Cert", "X-MS-CLIENT-PRINCIPAL", "X-HTTP-Method-Override", "X-Method-Override",
-        "X-HTTP-Method", "Proxy", "Remote-User", "X-Remote-User", "X-Portcullis-Anything", "Early-Data",
+        "X-Auth-Subject",
+        "x-auth-subject",
+        "X-AUTH-SUBJECT",
+        "X_Auth_Subject",
+        "X-Auth_Subject",
+        "X.Auth.Subject",
+        "X-Auth-Tenant",
+        "X-Auth-Name",
+        "X-Auth-Email",
+        "X-Auth-Groups",
+        "X_Auth_Groups",
+        "X-Auth-Assertion",
+        "X_Auth_Assertion",
+        "X-Forwarded-For",
+        "X-Forwarded-Host",
+        "X-Forwarded-Proto",
+        "X-Forwarded-Port",
+        "X-Forwarded-Prefix",
+        "X-Forwarded-Uri",
+        "X-Forwarded-User",
+        "X-Forwarded-Method",
+        "Forwarded",
+        "X-Real-IP",
+        "X-Original-URL",
+        "X-Rewrite-URL",
+        "X-Envoy-External-Address",
+        "True-Client-IP",
+        "CF-Connecting-IP",
+        "Client-Cert",
+        "X-SSL-Client-Cert",
+        "X-MS-CLIENT-PRINCIPAL",
+        "X-HTTP-Method-Override",
+        "X-Method-Override",
+        "X-HTTP-Method",
+        "Proxy",
+        "Remote-User",
+        "X-Remote-User",
+        "X-Portcullis-Anything",
+        "Early-Data",
     ];
     for name in names {
         let before = world.app.seen();
@@ -98,23 +133,33 @@ async fn no_spelling_of_an_identity_or_forwarding_header_gets_through() {
     // All of them at once over HTTP/2, where nothing but lower case is sent.
     let mut http2 = super::http2(&world, APP).await;
     let lower: Vec<String> = names.iter().map(|name| name.to_lowercase()).collect();
-    let mut list = vec![(":method", "GET"), (":scheme", "https"), (":path", "/h2"), (":authority", APP), ("cookie", &cookie)];
+    let mut list =
+        vec![(":method", "GET"), (":scheme", "https"), (":path", "/h2"), (":authority", APP), ("cookie", &cookie)];
     list.extend(lower.iter().map(|name| (name.as_str(), "forged")));
     http2.headers(1, true, &list).await;
     assert_eq!(http2.outcome(1).await, crate::world::http2::Outcome::Status(200));
     let head = world.app.requests().last().unwrap().head.clone();
     assert!(head.starts_with("GET /h2 ") && !head.contains("forged"), "{head}");
-    assert!(without_assertion(&head).contains(&identity().split_inclusive("\r\n").next().unwrap().to_owned()), "{head}");
+    assert!(
+        without_assertion(&head).contains(&identity().split_inclusive("\r\n").next().unwrap().to_owned()),
+        "{head}"
+    );
 }
 
 /// HD-02: nobody is signed in, and no claim of the client's stands in for that.
 #[tokio::test]
 async fn anonymous_requests_carry_no_identity_at_all() {
-    let world = World::with(Kind::Simulator, |request| Answer::text(request.target()), |settings| {
-        settings.rules = "[[rule]]\nname = \"open\"\nwho = \"anyone\"\nverdict = \"allow\"\n".to_owned();
-    })
+    let world = World::with(
+        Kind::Simulator,
+        |request| Answer::text(request.target()),
+        |settings| {
+            settings.rules = "[[rule]]\nname = \"open\"\nwho = \"anyone\"\nverdict = \"allow\"\n".to_owned();
+        },
+    )
     .await;
-    let response = ask(&world, APP, "GET /open", "X-Auth-Subject: root\r\nX-Auth-Groups: adm\r\nX-Auth-Assertion: a.b.c\r\n").await;
+    let response =
+        ask(&world, APP, "GET /open", "X-Auth-Subject: root\r\nX-Auth-Groups: adm\r\nX-Auth-Assertion: a.b.c\r\n")
+            .await;
     assert_eq!(response.status, 200);
     assert!(!world.app.only_request().head.to_lowercase().contains("x-auth-"), "{}", world.app.only_request().head);
 }
@@ -145,8 +190,14 @@ async fn connection_nominations_cannot_take_our_headers_away() {
         let seen = world.app.requests()[before..].to_vec();
         assert_eq!(seen.len(), usize::from(status == 200), "{line}");
         for request in seen {
-            assert!(!request.head.contains("gone") && !request.head.contains("connection:"), "{line}: {}", request.head);
-            assert!(request.header("x-auth-subject").is_some() && request.header("x-forwarded-for") == Some("127.0.0.1"));
+            assert!(
+                !request.head.contains("gone") && !request.head.contains("connection:"),
+                "{line}: {}",
+                request.head
+            );
+            assert!(
+                request.header("x-auth-subject").is_some() && request.header("x-forwarded-for") == Some("127.0.0.1")
+            );
         }
     }
 }
@@ -215,9 +266,10 @@ async fn ambiguous_responses_are_refused_and_their_connection_is_not_used_again(
         Kind::Simulator,
         move |request| match request.target().strip_prefix("/bad/") {
             Some(number) => Answer::Bytes(bad[number.parse::<usize>().unwrap()].into()),
-            None if request.target() == "/spill" => {
-                Answer::Bytes(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhelloHTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil".to_vec())
-            }
+            None if request.target() == "/spill" => Answer::Bytes(
+                b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhelloHTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil"
+                    .to_vec(),
+            ),
             None => Answer::text(request.target()),
         },
         |_| {},

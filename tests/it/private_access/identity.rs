@@ -49,7 +49,8 @@ fn verify(token: &str, keys: &Value) -> Option<Value> {
     let json = |part: &str| serde_json::from_slice::<Value>(&URL_SAFE_NO_PAD.decode(part).unwrap()).unwrap();
     let head = json(header);
     assert_eq!((&head["alg"], &head["typ"]), (&"ES256".into(), &"JWT".into()));
-    let key = keys["keys"].as_array().unwrap().iter().find(|key| key["kid"] == head["kid"]).expect("the key is published");
+    let key =
+        keys["keys"].as_array().unwrap().iter().find(|key| key["kid"] == head["kid"]).expect("the key is published");
     assert_eq!((&key["kty"], &key["crv"]), (&"EC".into(), &"P-256".into()));
     assert!(key.get("d").is_none(), "no private key in the key set");
     let coordinate = |name: &str| URL_SAFE_NO_PAD.decode(key[name].as_str().unwrap()).unwrap();

@@ -34,7 +34,10 @@ async fn messages_go_both_ways_and_identity_goes_with_the_handshake() {
     }
     let request = world.app.only_request();
     assert!(request.header("x-auth-subject").unwrap().ends_with(ALICE.oid) && !request.head.contains("root"));
-    assert_eq!((request.header("upgrade"), request.header("sec-websocket-protocol")), (Some("websocket"), Some("chat")));
+    assert_eq!(
+        (request.header("upgrade"), request.header("sec-websocket-protocol")),
+        (Some("websocket"), Some("chat"))
+    );
     assert_eq!(request.headers("connection"), ["Upgrade"]);
     assert_eq!(request.header("cookie"), None);
     // The app's close frame reaches the client, and the end after it.
@@ -68,6 +71,12 @@ async fn bad_handshakes_open_no_tunnel() {
         assert_eq!(response.status, 502, "{path}");
     }
     assert_eq!(get(&world, &cookie, "/fine").await.text(), "/fine");
-    let stranger = ask(&world, APP, "GET /ws", &format!("Upgrade: websocket\r\nConnection: Upgrade\r\n{KEY}Sec-WebSocket-Version: 13\r\n")).await;
+    let stranger = ask(
+        &world,
+        APP,
+        "GET /ws",
+        &format!("Upgrade: websocket\r\nConnection: Upgrade\r\n{KEY}Sec-WebSocket-Version: 13\r\n"),
+    )
+    .await;
     assert_eq!(stranger.status, 401);
 }
