@@ -1,6 +1,7 @@
 //! What does it cost to know whose session a cookie is: its MAC, the look-up, the check that it still lives? And how
 //! much memory does a session take?
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a bench that cannot be set up has nothing to measure")]
+#![expect(clippy::print_stdout, reason = "a bench says what it measured")]
 
 use std::hint::black_box;
 use std::sync::Arc;

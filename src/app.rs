@@ -3,6 +3,7 @@
 mod reload;
 mod world;
 
+use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -12,11 +13,11 @@ use std::time::Duration;
 use serde::Serialize;
 use tokio::runtime::Handle;
 
-use crate::access::{AssertionError, Assertions, Gateway, RouteError, World};
+use crate::access::{AssertionError, Assertions, Gateway, REFUSAL_WORDS, RouteError, World};
 use crate::admin::{self, AdminError, AdminListener, Condition, Readiness, Services};
 use crate::audit::{self, AuditError, AuditLog};
 use crate::config::Config;
-use crate::edge::{CertError, Certificates, Edge, EdgeError, Shutdown};
+use crate::edge::{self, CertError, Certificates, Edge, EdgeError, Shutdown};
 use crate::entra::EntraError;
 use crate::facts::SharedClock;
 use crate::generation::Generation;
@@ -48,6 +49,7 @@ pub struct App {
     addresses: Addresses,
     ids: RequestIds,
     tunnel_idle: Duration,
+    announce: Duration,
 }
 
 /// What lives longer than one generation of the configuration.
@@ -131,11 +133,13 @@ impl App {
     /// The first part that cannot be had; see [`AppError`].
     pub async fn build(config: Config, clock: SharedClock) -> Result<Self, AppError> {
         private_folder(&config.state_dir)?;
-        let metrics = Metrics::new(config.edge.workers);
+        let metrics = Metrics::with_refusals(config.edge.workers, REFUSAL_WORDS);
         metrics.begin(Arc::clone(&clock));
         let (audit, audit_writer) = AuditLog::start(&audit_config(&config), Arc::clone(&clock), Arc::clone(&metrics))?;
-        // The store first: its lock also guards the making of the key ring at the first start.
+        // The store first: its lock also guards the making of the key ring at the first start, and tells that no other
+        // gateway runs here, so that what is left of an earlier one may go.
         let store = Store::open(&config.state_dir)?;
+        forget_addresses(&config.state_dir);
         let keyring = Arc::new(Keyring::open(&config.state_dir)?);
         let peers = Peers::alone();
         let sessions = Sessions::open(
@@ -153,6 +157,11 @@ impl App {
         let assertions = Arc::new(Assertions::open(Box::new(secrets), issuer, ASSERTION_ROTATION, clock.now())?);
         let certificates = Certificates::load(&config.edge.tls.certificates)?;
         let edge = Edge::bind(config.edge.clone(), Arc::clone(&certificates), &metrics, Arc::clone(&clock))?;
+        let refusals = edge.refusals();
+        metrics.read_refusals_from(move || {
+            let sum = |refusal| refusals.iter().map(|worker| worker.of(refusal)).sum();
+            edge::Refusal::ALL.iter().map(|&refusal| (refusal.word(), sum(refusal))).collect()
+        });
         let port = edge.addresses().https.first().map_or(443, SocketAddr::port);
         let base = Base {
             control: Handle::current(),
@@ -167,6 +176,7 @@ impl App {
             port,
         };
         let (ids, tunnel_idle) = (RequestIds::new()?, config.edge.limits.tunnel_idle);
+        let announce = config.announce;
         let world = Arc::new(Generation::new(world::build(&base, &config, None)?));
         base.metrics.control.reloaded(Some(world.number()));
         let lasting = Arc::new(Lasting { world, base, certificates, config: std::sync::Mutex::new(config) });
@@ -177,7 +187,7 @@ impl App {
             redirect: edge.addresses().redirect.clone(),
             admin: vec![admin.address()],
         };
-        Ok(Self { lasting, edge, admin, audit_writer, readiness, addresses, ids, tunnel_idle })
+        Ok(Self { lasting, edge, admin, audit_writer, readiness, addresses, ids, tunnel_idle, announce })
     }
 
     /// Where it listens.
@@ -212,8 +222,12 @@ impl App {
     /// When a worker thread cannot be started.
     pub async fn run(self, shutdown: Shutdown) -> Result<(), io::Error> {
         let base = self.lasting.base.clone();
-        write_addresses(&self.lasting, &self.addresses);
-        let background = self.background(&shutdown);
+        let state_dir = self.lasting.state_dir();
+        write_addresses(&state_dir, &self.addresses);
+        // What serves requests and whoever watches outlives the listeners: sessions end and metrics tell until the last.
+        let (closing, over) = (Shutdown::new(), Shutdown::new());
+        let background = self.background(&over);
+        let announcing = base.control.spawn(self.announce(shutdown, closing.clone()));
         let (gateways, ids, tunnel_idle) = (Arc::clone(&self.lasting), self.ids, self.tunnel_idle);
         let served = self.edge.run(
             move |index| {
@@ -221,17 +235,18 @@ impl App {
                 let (control, metrics) = (base.control.clone(), Arc::clone(&base.metrics));
                 Arc::new(Gateway::new(Arc::clone(world), control, metrics, ids.fork(index), tunnel_idle, index))
             },
-            shutdown.clone(),
+            closing,
         );
         self.readiness.set(Condition::Listening, true);
         // Health answers until the last request is served: who drains must be seen to drain, not to be dead.
-        let (drained, is_drained) = tokio::sync::oneshot::channel::<()>();
-        let admin = base.control.spawn(self.admin.run(async move { drop(is_drained.await) }));
+        let stopping = over.clone();
+        let admin = base.control.spawn(self.admin.run(async move { stopping.begun().await }));
         let outcome = served.await;
-        shutdown.begin();
-        drop(drained);
+        announcing.abort();
+        forget_addresses(&state_dir);
+        over.begin();
         for task in background {
-            // Each of them ends by itself once shutdown has begun; only a panic inside could be reported here.
+            // Each of them ends by itself once it is told to; only a panic inside could be reported here.
             let _ended = task.await;
         }
         let _ended = admin.await;
@@ -241,19 +256,27 @@ impl App {
         outcome
     }
 
-    fn background(&self, shutdown: &Shutdown) -> Vec<tokio::task::JoinHandle<()>> {
+    /// Tells load balancers first and the listeners later.
+    fn announce(&self, shutdown: Shutdown, closing: Shutdown) -> impl Future<Output = ()> + Send + use<> {
+        let (readiness, span) = (self.readiness.clone(), self.announce);
+        async move {
+            shutdown.begun().await;
+            readiness.set(Condition::NotDraining, false);
+            tokio::time::sleep(span).await;
+            closing.begin();
+        }
+    }
+
+    fn background(&self, over: &Shutdown) -> Vec<tokio::task::JoinHandle<()>> {
         let base = &self.lasting.base;
-        let stop = shutdown.clone();
+        let stop = over.clone();
         let sessions = base.sessions.clone().run_background(async move { stop.begun().await });
-        let (lasting, readiness, stop) = (Arc::clone(&self.lasting), self.readiness.clone(), shutdown.clone());
+        let (lasting, readiness, stop) = (Arc::clone(&self.lasting), self.readiness.clone(), over.clone());
         let watch = async move {
             lasting.look(&readiness).await;
             loop {
                 tokio::select! {
-                    () = stop.begun() => {
-                        readiness.set(Condition::NotDraining, false);
-                        return;
-                    }
+                    () = stop.begun() => return,
                     () = tokio::time::sleep(LOOK_EVERY) => {
                         lasting.look(&readiness).await;
                         lasting.rotate_assertion_keys().await;
@@ -261,19 +284,40 @@ impl App {
                 }
             }
         };
-        let (lasting, stop) = (Arc::clone(&self.lasting), shutdown.clone());
+        let (lasting, stop) = (Arc::clone(&self.lasting), over.clone());
+        // Requests ask for the silent refresh of their session; a person who only watches a stream makes none.
+        let watched = async move {
+            loop {
+                tokio::select! {
+                    () = stop.begun() => return,
+                    () = tokio::time::sleep(STREAMS_EVERY) => {}
+                }
+                let world = lasting.world.current();
+                for session in lasting.base.sessions.streaming() {
+                    world.sign_in.refresh_if_due(&session);
+                }
+            }
+        };
+        let (lasting, stop) = (Arc::clone(&self.lasting), over.clone());
         let keys = async move {
             tokio::select! {
                 () = stop.begun() => {}
                 () = world::keep_fresh(&lasting.world) => {}
             }
         };
-        vec![base.control.spawn(sessions), base.control.spawn(watch), base.control.spawn(keys)]
+        let control = &base.control;
+        vec![control.spawn(sessions), control.spawn(watch), control.spawn(watched), control.spawn(keys)]
     }
 }
 
 /// How long a signing key for assertions is in use.
 const ASSERTION_ROTATION: Duration = Duration::from_secs(30 * 86_400);
+
+/// How often sessions that only stream are looked at for a due refresh.
+const STREAMS_EVERY: Duration = Duration::from_secs(5);
+
+/// In the state folder.
+const ADDRESSES_FILE: &str = "addresses.json";
 
 /// How often readiness is looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -301,6 +345,10 @@ impl Lasting {
         };
         let config = admin::Config { listen, token, hosts: Vec::new() };
         Ok((AdminListener::bind(&config, services).await?, readiness))
+    }
+
+    fn state_dir(&self) -> PathBuf {
+        self.config.lock().unwrap_or_else(std::sync::PoisonError::into_inner).state_dir.clone()
     }
 
     async fn look(&self, readiness: &Readiness) {
@@ -350,11 +398,20 @@ fn private_folder(path: &std::path::Path) -> Result<(), AppError> {
 }
 
 /// Tells scripts and the command line where to find this gateway. Written whole or not at all.
-fn write_addresses(lasting: &Lasting, addresses: &Addresses) {
-    let folder = lasting.config.lock().unwrap_or_else(std::sync::PoisonError::into_inner).state_dir.clone();
-    let (new, file) = (folder.join("addresses.json.new"), folder.join("addresses.json"));
+fn write_addresses(folder: &std::path::Path, addresses: &Addresses) {
+    let (new, file) = (folder.join("addresses.json.new"), folder.join(ADDRESSES_FILE));
     let text = serde_json::to_vec(addresses).unwrap_or_default();
     if let Err(error) = std::fs::write(&new, text).and_then(|()| std::fs::rename(&new, &file)) {
         tracing::warn!(error = %error, file = %file.display(), "the addresses could not be written down");
+    }
+}
+
+/// Nobody listens there any more: somebody else may, and would be sent the admin token.
+fn forget_addresses(folder: &std::path::Path) {
+    let file = folder.join(ADDRESSES_FILE);
+    match std::fs::remove_file(&file) {
+        Ok(()) => {}
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => tracing::warn!(error = %error, file = %file.display(), "old addresses could not be removed"),
     }
 }

@@ -150,6 +150,7 @@ rules = "rules.toml"
 https = ["127.0.0.1:{port}"]
 redirect = []
 hsts = "0s"
+announce = "0s"
 
 [[tls.certificate]]
 certificate = "leaf.pem"

@@ -75,6 +75,7 @@ impl Build<'_> {
         let sign_in = self.sign_in(&file.sign_in, host, public_port, &apps);
         let trusted_proxies = self.networks("listen.trusted_proxies", &file.listen.trusted_proxies);
         let hsts = self.span("listen.hsts", &file.listen.hsts, Duration::ZERO, days(3650));
+        let announce = self.span("listen.announce", &file.listen.announce, Duration::ZERO, minutes(5));
         let session = self.session(&file.session);
         let identity_headers = self.identity_headers(&file.identity_headers);
         let decision_log = self.decision_log(&file.decision_log);
@@ -82,6 +83,7 @@ impl Build<'_> {
         let log = self.log(&file.log);
         Some(Config {
             edge,
+            announce,
             session,
             entra: entra?,
             sign_in,

@@ -14,6 +14,8 @@ use crate::{access, edge, entra, policy, session, sign_in};
 pub struct Config {
     /// Listeners, TLS, limits.
     pub edge: edge::Config,
+    /// After a shutdown signal: how long readiness says no while everything is still served.
+    pub announce: Duration,
     /// Lifetimes of sessions.
     pub session: session::Config,
     /// The identity provider.

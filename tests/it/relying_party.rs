@@ -1,4 +1,4 @@
-//! The gateway as a relying party: one suite for every provider, and a hostile provider that must not get anybody in.
+//! The gateway as a relying party: one suite for every provider.
 
 use crate::world::provider::Kind;
 use crate::world::raw::Response;
@@ -27,7 +27,7 @@ for_every_provider!(
     upstream_learns_who_it_is_and_never_sees_our_cookie,
     second_app_opens_without_a_question,
     both_response_modes_work,
-    parallel_tabs_both_arrive,
+    parallel_tabs_all_arrive,
     answer_used_twice_ends_on_a_page_and_not_in_a_loop,
     answer_with_a_foreign_state_signs_nobody_in,
     answer_in_another_browser_signs_nobody_in,
@@ -76,20 +76,26 @@ async fn both_response_modes_work(kind: Kind) {
     }
 }
 
-async fn parallel_tabs_both_arrive(kind: Kind) {
+async fn parallel_tabs_all_arrive(kind: Kind) {
     let world = World::start(kind).await;
     let mut browser = world.browser();
-    let first = browser.open(&format!("https://{APP}/first")).await;
-    let second = browser.open(&format!("https://{FIN}/second")).await;
-    for (page, end) in [(second, format!("https://{FIN}/second")), (first, format!("https://{APP}/first"))] {
-        let mut page = browser.go_on(page, Some(ALICE)).await;
-        if matches!(kind, Kind::OidcProvider) && page.status() == 400 && page.url.host_str() != Some(shapes::AUTH_HOST)
-        {
-            // This provider gives up the older of two interactions; the person then opens the address again.
-            page = browser.open_silently(&end).await;
-        }
-        assert_eq!((page.status(), page.url.as_str()), (200, end.as_str()), "{:#?}", page.trail);
+    let mut tabs = Vec::new();
+    for (tab, host) in [APP, FIN, APP, FIN, APP].into_iter().enumerate() {
+        let address = format!("https://{host}/tab/{tab}");
+        tabs.push((browser.open(&address).await, address));
     }
+    // The last one opened is where the person types first.
+    for (page, address) in tabs.into_iter().rev() {
+        let mut page = browser.go_on(page, Some(ALICE)).await;
+        if kind == Kind::OidcProvider && page.status() == 400 && page.passed("127.0.0.1") {
+            // npm's provider gives up sign-in pages from before its session began; a person then reloads.
+            page = browser.open_silently(&address).await;
+        }
+        assert_eq!((page.status(), page.url.as_str()), (200, address.as_str()), "{:#?}", page.trail);
+    }
+    let id = browser.jar().value(shapes::AUTH_HOST, shapes::COOKIE);
+    let page = browser.open_silently(&format!("https://{FIN}/after")).await;
+    assert_eq!((page.status(), browser.jar().value(shapes::AUTH_HOST, shapes::COOKIE)), (200, id), "one session");
 }
 
 async fn answer_used_twice_ends_on_a_page_and_not_in_a_loop(kind: Kind) {
@@ -198,27 +204,6 @@ async fn cookie_of_one_host_is_worth_nothing_on_another(kind: Kind) {
     assert_eq!(world.fin.seen(), 0);
 }
 
-/// What a hostile provider sends instead of an honest ID token or token response. Nobody gets in with any of them.
-#[tokio::test]
-async fn hostile_provider_gets_nobody_in() {
-    let world = World::start(Kind::Simulator).await;
-    let mut admitted = Vec::new();
-    for mode in HOSTILE_MODES {
-        world.provider.be_hostile_once(mode).await;
-        let mut browser = world.browser();
-        let page = browser.sign_in(&format!("https://{APP}/{mode}"), ALICE).await;
-        if page.status() < 400 || browser.jar().value(APP, shapes::COOKIE).is_some() {
-            admitted.push(mode);
-        }
-        assert_clear_page(&page.response);
-    }
-    assert!(admitted.is_empty(), "let in: {admitted:?}");
-    assert_eq!(world.app.seen(), 0);
-    // The same world lets an honest answer in, so it was the hostility that was refused.
-    world.provider.be_honest().await;
-    world.signed_in(ALICE).await;
-}
-
 impl World {
     async fn with_query_mode(kind: Kind) -> Self {
         let script = |request: &crate::world::upstream::Request| crate::world::upstream::Answer::text(request.target());
@@ -228,42 +213,10 @@ impl World {
 
 /// A page for people: HTML, not cached, with a way on, and no redirect.
 #[track_caller]
-fn assert_clear_page(response: &Response) {
+pub(crate) fn assert_clear_page(response: &Response) {
     assert_eq!(response.header("location"), None, "{}", response.head);
     assert!(response.header("content-type").is_some_and(|kind| kind.starts_with("text/html")), "{}", response.head);
     assert!(response.header("cache-control").is_some_and(|value| value.contains("no-store")), "{}", response.head);
     let html = response.text();
     assert!(html.contains("<h1") && html.contains("href="), "no heading or no way on: {html}");
 }
-
-const HOSTILE_MODES: [&str; 29] = [
-    "wrong-issuer",
-    "other-tenant-issuer",
-    "other-tenant-id",
-    "foreign-tenant",
-    "wrong-audience",
-    "wrong-nonce",
-    "missing-nonce",
-    "bad-signature",
-    "alg-none",
-    "hmac-with-public-key",
-    "unknown-kid",
-    "expired",
-    "not-yet-valid",
-    "missing-sub",
-    "missing-oid",
-    "missing-tid",
-    "missing-iat",
-    "missing-exp",
-    "missing-aud",
-    "version-one",
-    "tenant-not-guid",
-    "key-of-other-issuer",
-    "duplicate-members",
-    "wrong-types",
-    "no-id-token",
-    "html",
-    "redirect",
-    "huge-body",
-    "cut-json",
-];

@@ -28,7 +28,10 @@ pub(in crate::config) struct Listen {
     pub(in crate::config) trusted_proxies: Vec<At<String>>,
     /// `max-age` of `Strict-Transport-Security` on every host; `0s` sends none.
     pub(in crate::config) hsts: Span,
-    /// After a shutdown signal: how long running requests may take before they are cut.
+    /// After a shutdown signal: how long the ready check says no while everything is still served, so that load
+    /// balancers look away first.
+    pub(in crate::config) announce: Span,
+    /// After that: how long running requests may take before they are cut.
     pub(in crate::config) drain: Span,
 }
 
@@ -43,6 +46,7 @@ impl Default for Listen {
             proxy_protocol_from: vec![],
             trusted_proxies: vec![],
             hsts: Span::written("365d"),
+            announce: Span::written("5s"),
             drain: Span::written("30s"),
         }
     }

@@ -30,7 +30,7 @@ impl Gateway {
         let secret = dir.path().join("client-secret");
         fs::write(&secret, shapes::CLIENT_SECRET).unwrap();
         fs::set_permissions(&secret, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
-        fs::write(dir.path().join("rules.toml"), settings.rules).unwrap();
+        fs::write(dir.path().join("rules.toml"), &settings.rules).unwrap();
         let mut gateway = Self { child: None, dir, settings, addresses: Value::Null };
         gateway.write_configuration();
         gateway.start_again().await;
@@ -96,7 +96,17 @@ impl Gateway {
 
     /// Everything the gateway wrote to its standard outputs.
     pub(crate) fn log(&self) -> String {
-        fs::read_to_string(self.log_file()).unwrap_or_default()
+        // The decision log is written in batches: read on until nothing more comes for a moment.
+        let mut text = fs::read_to_string(self.log_file()).unwrap_or_default();
+        for _ in 0..10 {
+            std::thread::sleep(Duration::from_millis(120));
+            let more = fs::read_to_string(self.log_file()).unwrap_or_default();
+            if more.len() == text.len() {
+                break;
+            }
+            text = more;
+        }
+        text
     }
 
     /// Writes the configuration for the present settings, in one step.

@@ -38,19 +38,25 @@ pub(crate) struct Settings {
     pub(crate) authority: String,
     pub(crate) apps: Vec<App>,
     pub(crate) response_mode: &'static str,
+    /// The line that says how the gateway proves itself to the provider; `{dir}` stands for the gateway's folder.
+    pub(crate) credential: String,
     pub(crate) workers: usize,
+    /// How long readiness says no before the listeners close.
+    pub(crate) announce_milliseconds: u64,
     /// Seconds that running requests get at shutdown.
     pub(crate) drain_seconds: u64,
     /// Added to every response of the first app; lets a test see which configuration answered.
     pub(crate) marker: String,
-    /// The rules file; by default everybody who is signed in may use every app.
-    pub(crate) rules: &'static str,
     /// TOML appended to `[sign_in]`.
     pub(crate) sign_in: String,
     /// TOML appended to the table of the first app.
     pub(crate) first_app: String,
-    /// TOML appended to the end, for what one test needs.
+    /// TOML appended to the end, for what one test needs. It begins inside the last app's table.
     pub(crate) more: String,
+    /// Keys added at the beginning of a table, such as `("[listen]", "hsts = \"0s\"")`.
+    pub(crate) keys: Vec<(&'static str, String)>,
+    /// The rules file.
+    pub(crate) rules: String,
 }
 
 /// The configuration file. Every host is served on port 443 as far as the browser knows, so that addresses do not
@@ -66,6 +72,7 @@ https = ["127.0.0.1:0"]
 redirect = ["127.0.0.1:0"]
 public_port = 443
 workers = {workers}
+announce = "{announce}ms"
 drain = "{drain}s"
 
 [[tls.certificate]]
@@ -80,16 +87,18 @@ host = "{AUTH_HOST}"
 authority = "{authority}"
 tenants = ["{TENANT}"]
 client_id = "{CLIENT_ID}"
-client_secret = "file:{dir}/client-secret"
+{credential}
 response_mode = "{mode}"
 
 [admin]
 listen = "127.0.0.1:0"
 "#,
         workers = settings.workers,
+        announce = settings.announce_milliseconds,
         drain = settings.drain_seconds,
         authority = settings.authority,
         mode = settings.response_mode,
+        credential = settings.credential.replace("{dir}", &dir.to_string()),
         sign_in = settings.sign_in,
     );
     for (index, App { name, host, upstream }) in settings.apps.iter().enumerate() {
@@ -105,6 +114,11 @@ listen = "127.0.0.1:0"
     }
     text.push('\n');
     text.push_str(&settings.more);
+    for (table, keys) in &settings.keys {
+        let with = format!("\n{table}\n{keys}\n");
+        let there = format!("\n{table}\n");
+        text = if text.contains(&there) { text.replacen(&there, &with, 1) } else { text + &with };
+    }
     text
 }
 

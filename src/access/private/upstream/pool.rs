@@ -20,6 +20,7 @@ use crate::access::AccessError;
 use crate::access::private::body::Outgoing;
 use crate::access::private::config::Protocol;
 use crate::access::private::routes::App;
+use crate::telemetry::metrics::AppMetrics;
 
 /// One worker's upstream connections.
 #[derive(Default)]
@@ -36,6 +37,8 @@ struct State {
     /// By app id; one pool, but for the moment when requests of two generations are under way.
     apps: Vec<Vec<AppPool>>,
     made: u64,
+    /// This worker's counters of each app, by app id.
+    counters: Vec<Arc<AppMetrics>>,
 }
 
 struct AppPool {
@@ -178,6 +181,18 @@ impl Upstreams {
         Ok(Begun::Wait(Waiting { lease: Some(lease(Hold::Nothing)), turn: wait }))
     }
 
+    /// Where connections and ejections of each app are counted, in the order of the apps' ids.
+    pub fn count_in(&self, counters: Vec<Arc<AppMetrics>>) {
+        self.lock().counters = counters;
+    }
+
+    /// A connection was made.
+    pub(super) fn connected(&self, place: Place) {
+        if let Some(counters) = self.lock().counters.get(place.app) {
+            counters.upstream_connections.up();
+        }
+    }
+
     /// Settles what a lease held.
     pub(super) fn settle(&self, place: Place, hold: Hold, outcome: Outcome) {
         let mut state = self.lock();
@@ -185,10 +200,9 @@ impl Upstreams {
         let Some(AppPool { upstream, endpoints, .. }) = state.find(place) else { return };
         let Some(endpoint) = endpoints.get_mut(place.endpoint) else { return };
         endpoint.record.in_flight = endpoint.record.in_flight.saturating_sub(1);
-        match outcome {
-            Outcome::Answered => endpoint.record.succeeded(),
-            Outcome::Failed => endpoint.record.failed(&upstream.config),
-            Outcome::Unknown => {}
+        let ejected = outcome == Outcome::Failed && endpoint.record.failed(&upstream.config);
+        if outcome == Outcome::Answered {
+            endpoint.record.succeeded();
         }
         let http2 = upstream.config.protocol == Protocol::Http2;
         match hold {
@@ -202,6 +216,9 @@ impl Upstreams {
                 endpoint.dialling_http2 = false;
                 endpoint.slot_freed(http2);
             }
+        }
+        if ejected && let Some(counters) = state.counters.get(place.app) {
+            counters.upstream_ejections.up();
         }
     }
 
