@@ -7,6 +7,7 @@ pub mod private;
 mod refusal;
 mod respond;
 mod served;
+pub mod stream;
 
 use std::borrow::Cow;
 use std::net::IpAddr;
@@ -23,6 +24,7 @@ use tokio::task::JoinSet;
 
 use crate::audit::AuditLog;
 use crate::cut::Cut;
+use crate::edge::tunnel::TunnelEnds;
 use crate::edge::{Body, Handler};
 use crate::facts::{ClientConn, SharedClock};
 use crate::generation::{Generation, Held};
@@ -30,7 +32,6 @@ use crate::pages::{Audience, Pages};
 use crate::policy::Policy;
 use crate::session::Sessions;
 use crate::sign_in::{Asker, PREFIX, SignIn, Unauthenticated, Visit};
-use crate::telemetry::metrics::AppMetrics;
 use crate::telemetry::{Metrics, RequestIds, WorkerMetrics};
 
 pub use error::AccessError;
@@ -39,8 +40,10 @@ pub use private::{
     App, AppConfig, AssertionError, Assertions, Balance, ClientHeaders, HeaderRules, HealthCheck, IdentityHeaders,
     Protocol, RouteError, Routes, Scheme, SecretStore, StoreFailure, UpstreamConfig, UpstreamTls, Upstreams,
 };
+pub use refusal::REFUSAL_WORDS;
 use refusal::Refusal;
 use served::Served;
+use stream::AppBook;
 
 /// Largest body of a request to the gateway's own endpoints.
 const MAX_OWN_BODY: usize = 64 * 1024;
@@ -97,8 +100,8 @@ pub struct Gateway {
 struct Local {
     number: u64,
     world: Held<World>,
-    /// This worker's counters of each app, by app id.
-    apps: Vec<Arc<AppMetrics>>,
+    /// This worker's books about each app, by app id.
+    apps: Vec<Arc<AppBook>>,
     /// Stands in for the session's signal when a rule allows anyone.
     anonymous: Cut,
 }
@@ -126,19 +129,20 @@ impl Gateway {
         control: tokio::runtime::Handle,
         metrics: Arc<Metrics>,
         ids: RequestIds,
-        tunnel_idle: Duration,
+        tunnel_ends: TunnelEnds,
         index: usize,
     ) -> Self {
-        let local = Mutex::new(Arc::new(Local::of(world.current(), &metrics, index)));
         let worker = metrics.worker(index).unwrap_or_default();
-        let upstreams = Arc::new(Upstreams::default().with_tunnel_idle(tunnel_idle));
+        let upstreams = Arc::new(Upstreams::default().with_tunnel_ends(tunnel_ends));
+        let local = Mutex::new(Arc::new(Local::of(world.current(), &metrics, &worker, &upstreams, index)));
         Self { world, local, upstreams, control, ids, metrics, worker, index }
     }
 
     fn local(&self) -> Arc<Local> {
         let mut local = self.local.lock().unwrap_or_else(PoisonError::into_inner);
         if local.number != self.world.number() {
-            *local = Arc::new(Local::of(self.world.current(), &self.metrics, self.index));
+            *local =
+                Arc::new(Local::of(self.world.current(), &self.metrics, &self.worker, &self.upstreams, self.index));
         }
         Arc::clone(&local)
     }
@@ -210,6 +214,7 @@ impl Gateway {
                     trusted: &local.world.trusted_proxies,
                     rules: &local.world.header_rules,
                     assertion: assertion.as_ref(),
+                    opening: served.opening(),
                 };
                 match private::forward(permit, asked.app, request, &context).await {
                     Ok(response) => {
@@ -319,8 +324,24 @@ impl Handler for Gateway {
 }
 
 impl Local {
-    fn of(world: Held<World>, metrics: &Metrics, index: usize) -> Self {
-        let apps = world.routes.apps().iter().map(|app| metrics.app(&app.name, index)).collect();
+    fn of(
+        world: Held<World>,
+        metrics: &Metrics,
+        worker: &Arc<WorkerMetrics>,
+        upstreams: &Upstreams,
+        index: usize,
+    ) -> Self {
+        let book = |app: &Arc<App>| {
+            Arc::new(AppBook {
+                name: Arc::clone(&app.name),
+                app: metrics.app(&app.name, index),
+                worker: Arc::clone(worker),
+                audit: world.audit.clone(),
+                clock: Arc::clone(&world.clock),
+            })
+        };
+        let apps: Vec<Arc<AppBook>> = world.routes.apps().iter().map(book).collect();
+        upstreams.count_in(apps.iter().map(|book| Arc::clone(&book.app)).collect());
         Self { number: world.number(), world, apps, anonymous: Cut::new() }
     }
 }
@@ -372,6 +393,9 @@ mod tests {
     async fn a_body_that_never_comes_is_given_up() {
         let waited = tokio::time::timeout(Duration::from_secs(60), collect(Never)).await;
         assert_eq!(waited, Ok(None));
-        assert_eq!(collect(http_body_util::Full::new(Bytes::from_static(b"a=b"))).await, Some(Bytes::from_static(b"a=b")));
+        assert_eq!(
+            collect(http_body_util::Full::new(Bytes::from_static(b"a=b"))).await,
+            Some(Bytes::from_static(b"a=b"))
+        );
     }
 }

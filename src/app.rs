@@ -13,11 +13,11 @@ use std::time::Duration;
 use serde::Serialize;
 use tokio::runtime::Handle;
 
-use crate::access::{AssertionError, Assertions, Gateway, RouteError, World};
+use crate::access::{AssertionError, Assertions, Gateway, REFUSAL_WORDS, RouteError, World};
 use crate::admin::{self, AdminError, AdminListener, Condition, Readiness, Services};
 use crate::audit::{self, AuditError, AuditLog};
 use crate::config::Config;
-use crate::edge::{CertError, Certificates, Edge, EdgeError, Shutdown};
+use crate::edge::{self, CertError, Certificates, Edge, EdgeError, Shutdown};
 use crate::entra::EntraError;
 use crate::facts::SharedClock;
 use crate::generation::Generation;
@@ -48,7 +48,6 @@ pub struct App {
     readiness: Readiness,
     addresses: Addresses,
     ids: RequestIds,
-    tunnel_idle: Duration,
     announce: Duration,
 }
 
@@ -133,7 +132,7 @@ impl App {
     /// The first part that cannot be had; see [`AppError`].
     pub async fn build(config: Config, clock: SharedClock) -> Result<Self, AppError> {
         private_folder(&config.state_dir)?;
-        let metrics = Metrics::new(config.edge.workers);
+        let metrics = Metrics::with_refusals(config.edge.workers, REFUSAL_WORDS);
         metrics.begin(Arc::clone(&clock));
         let (audit, audit_writer) = AuditLog::start(&audit_config(&config), Arc::clone(&clock), Arc::clone(&metrics))?;
         // The store first: its lock also guards the making of the key ring at the first start, and tells that no other
@@ -157,6 +156,11 @@ impl App {
         let assertions = Arc::new(Assertions::open(Box::new(secrets), issuer, ASSERTION_ROTATION, clock.now())?);
         let certificates = Certificates::load(&config.edge.tls.certificates)?;
         let edge = Edge::bind(config.edge.clone(), Arc::clone(&certificates), &metrics, Arc::clone(&clock))?;
+        let refusals = edge.refusals();
+        metrics.read_refusals_from(move || {
+            let sum = |refusal| refusals.iter().map(|worker| worker.of(refusal)).sum();
+            edge::Refusal::ALL.iter().map(|&refusal| (refusal.word(), sum(refusal))).collect()
+        });
         let port = edge.addresses().https.first().map_or(443, SocketAddr::port);
         let base = Base {
             control: Handle::current(),
@@ -170,7 +174,7 @@ impl App {
             metrics,
             port,
         };
-        let (ids, tunnel_idle) = (RequestIds::new()?, config.edge.limits.tunnel_idle);
+        let ids = RequestIds::new()?;
         let announce = config.announce;
         let world = Arc::new(Generation::new(world::build(&base, &config, None)?));
         base.metrics.control.reloaded(Some(world.number()));
@@ -182,7 +186,7 @@ impl App {
             redirect: edge.addresses().redirect.clone(),
             admin: vec![admin.address()],
         };
-        Ok(Self { lasting, edge, admin, audit_writer, readiness, addresses, ids, tunnel_idle, announce })
+        Ok(Self { lasting, edge, admin, audit_writer, readiness, addresses, ids, announce })
     }
 
     /// Where it listens.
@@ -223,12 +227,12 @@ impl App {
         let (closing, over) = (Shutdown::new(), Shutdown::new());
         let background = self.background(&over);
         let announcing = base.control.spawn(self.announce(shutdown, closing.clone()));
-        let (gateways, ids, tunnel_idle) = (Arc::clone(&self.lasting), self.ids, self.tunnel_idle);
+        let (gateways, ids, ends) = (Arc::clone(&self.lasting), self.ids, self.edge.tunnel_ends());
         let served = self.edge.run(
             move |index| {
                 let Lasting { world, base, .. } = &*gateways;
                 let (control, metrics) = (base.control.clone(), Arc::clone(&base.metrics));
-                Arc::new(Gateway::new(Arc::clone(world), control, metrics, ids.fork(index), tunnel_idle, index))
+                Arc::new(Gateway::new(Arc::clone(world), control, metrics, ids.fork(index), ends.clone(), index))
             },
             closing,
         );
@@ -280,18 +284,36 @@ impl App {
             }
         };
         let (lasting, stop) = (Arc::clone(&self.lasting), over.clone());
+        // Requests ask for the silent refresh of their session; a person who only watches a stream makes none.
+        let watched = async move {
+            loop {
+                tokio::select! {
+                    () = stop.begun() => return,
+                    () = tokio::time::sleep(STREAMS_EVERY) => {}
+                }
+                let world = lasting.world.current();
+                for session in lasting.base.sessions.streaming() {
+                    world.sign_in.refresh_if_due(&session);
+                }
+            }
+        };
+        let (lasting, stop) = (Arc::clone(&self.lasting), over.clone());
         let keys = async move {
             tokio::select! {
                 () = stop.begun() => {}
                 () = world::keep_fresh(&lasting.world) => {}
             }
         };
-        vec![base.control.spawn(sessions), base.control.spawn(watch), base.control.spawn(keys)]
+        let control = &base.control;
+        vec![control.spawn(sessions), control.spawn(watch), control.spawn(watched), control.spawn(keys)]
     }
 }
 
 /// How long a signing key for assertions is in use.
 const ASSERTION_ROTATION: Duration = Duration::from_secs(30 * 86_400);
+
+/// How often sessions that only stream are looked at for a due refresh.
+const STREAMS_EVERY: Duration = Duration::from_secs(5);
 
 /// In the state folder.
 const ADDRESSES_FILE: &str = "addresses.json";

@@ -13,7 +13,7 @@ mod tls;
 pub mod tunnel;
 mod watch;
 
-pub use body::{Body, BodyEnd, BodyError, OnEnd, Proxied, keep_allowed_trailers};
+pub use body::{Body, BodyError};
 pub use config::{CertificateFiles, Config, Limits, MinTls, TlsConfig};
 pub use guard::{Refusal, RefusalCounts};
 pub use listener::{Addresses, Edge, EdgeError};

@@ -295,6 +295,23 @@ impl Sessions {
         lines
     }
 
+    /// Every session with an open stream, which may have no other request for hours.
+    #[must_use]
+    pub fn streaming(&self) -> Vec<Arc<Session>> {
+        let (mut found, mut after) = (Vec::new(), None);
+        loop {
+            let mut last = None;
+            for (key, entry) in self.inner.index().after(after, LIST_STEP) {
+                last = Some(*key);
+                found.extend(entry.live.upgrade().filter(|session| session.pulse.streams() > 0));
+            }
+            if last.is_none() {
+                return found;
+            }
+            after = last;
+        }
+    }
+
     /// The full key for the short id of [`SessionInfo::id`].
     #[must_use]
     pub fn find(&self, id: &str) -> Option<SessionKey> {

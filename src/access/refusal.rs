@@ -38,6 +38,19 @@ pub(super) enum Refusal {
     NoAssertion,
 }
 
+/// Every word of [`Refusal::word`] that is counted as a refusal; those of the gate are counted as decisions.
+pub const REFUSAL_WORDS: &[&str] = &[
+    "store_down",
+    "bad_authority",
+    "misdirected",
+    "no_such_app",
+    "bad_path",
+    "method_not_allowed",
+    "bad_header",
+    "body_too_large",
+    "no_assertion",
+];
+
 impl Refusal {
     /// The word in logs and metrics.
     pub(super) const fn word(&self) -> &'static str {

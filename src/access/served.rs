@@ -7,12 +7,13 @@ use http::{HeaderName, Request, Response, StatusCode};
 use super::gate::{Permit, Person};
 use super::private::App;
 use super::refusal::Refusal;
+use super::stream::{AppBook, Opening};
 use super::{AccessError, Asked, Local};
 use crate::audit::{AuthKind, Decision as Record, SessionId, Who};
 use crate::edge::Body;
 use crate::facts::Tick;
 use crate::policy::{Decision, Reason, Step, Verdict};
-use crate::telemetry::metrics::{AppMetrics, UpstreamFault};
+use crate::telemetry::metrics::UpstreamFault;
 use crate::telemetry::{RequestId, WorkerMetrics};
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -22,13 +23,13 @@ pub(super) struct Served {
     id: RequestId,
     began: Tick,
     worker: Arc<WorkerMetrics>,
-    app: Option<Arc<AppMetrics>>,
+    book: Option<Arc<AppBook>>,
     forwarded: bool,
 }
 
 impl Served {
     pub(super) fn new(id: RequestId, worker: &Arc<WorkerMetrics>, began: Tick) -> Self {
-        Self { id, began, worker: Arc::clone(worker), app: None, forwarded: false }
+        Self { id, began, worker: Arc::clone(worker), book: None, forwarded: false }
     }
 
     pub(super) const fn id(&self) -> RequestId {
@@ -37,7 +38,12 @@ impl Served {
 
     /// The request is for this app; its counters are this worker's own.
     pub(super) fn for_app(&mut self, local: &Local, app: &App) {
-        self.app = usize::try_from(app.id.0).ok().and_then(|at| local.apps.get(at)).cloned();
+        self.book = usize::try_from(app.id.0).ok().and_then(|at| local.apps.get(at)).cloned();
+    }
+
+    /// What the app's stream, if one opens, is entered in.
+    pub(super) fn opening(&self) -> Option<Opening<'_>> {
+        self.book.as_ref().map(|book| Opening { book, request: self.id, began: self.began })
     }
 
     /// The app answered.
@@ -92,19 +98,22 @@ impl Served {
             | AccessError::Expectation
             | AccessError::WebSocketVersion
             | AccessError::WebSocketOrigin
-            | AccessError::NotRelayed
-            | AccessError::Cut(_) => return,
+            | AccessError::NotRelayed => return,
+            AccessError::Cut(reason) => return self.worker.cut(*reason),
         };
-        if let Some(app) = &self.app {
-            app.upstream_failed(fault);
+        if let Some(book) = &self.book {
+            book.app.upstream_failed(fault);
         }
     }
 
     /// Counts the response and names the request in it.
     pub(super) fn finish(self, mut response: Response<Body>, now: Tick) -> Response<Body> {
-        if let Some(app) = &self.app {
-            app.responded(response.status());
-            app.request_duration.observe(now.since(self.began));
+        if let Some(book) = &self.book {
+            book.app.responded(response.status());
+            // A body that still streams notes the duration when it ends.
+            if !matches!(response.body(), Body::Stream(_)) {
+                book.app.request_duration.observe(now.since(self.began));
+            }
         }
         if response.status() != StatusCode::SWITCHING_PROTOCOLS {
             response.headers_mut().insert(X_REQUEST_ID, self.id.header_value());

@@ -1,17 +1,10 @@
 //! The one body type of responses to clients.
 
-mod proxied;
-
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
-use hyper::body::Incoming;
-
-pub use proxied::{BodyEnd, OnEnd, Proxied, keep_allowed_trailers};
-
-use crate::cut::Cut;
 
 /// Why a response body could not be finished; the client's stream is then aborted, never ended as if complete.
 #[derive(Debug, thiserror::Error)]
@@ -27,7 +20,7 @@ pub enum BodyError {
     Stalled,
 }
 
-/// A response body: bytes in hand, a body passed through from an upstream, or a stream made elsewhere.
+/// A response body: bytes in hand, or a stream made elsewhere.
 #[derive(Default)]
 pub enum Body {
     /// Nothing.
@@ -35,9 +28,7 @@ pub enum Body {
     Empty,
     /// Bytes in hand.
     Full(Bytes),
-    /// What an upstream sends, passed through.
-    Proxied(Proxied),
-    /// A stream; boxed because several kinds share this place.
+    /// What an upstream sends, passed through by whoever forwards.
     Stream(Pin<Box<dyn HttpBody<Data = Bytes, Error = BodyError> + Send>>),
 }
 
@@ -47,12 +38,6 @@ impl Body {
     pub fn full(bytes: impl Into<Bytes>) -> Self {
         Self::Full(bytes.into())
     }
-
-    /// What an upstream sends, passed through until `cut` is raised. `on_end` hears once how it ended.
-    #[must_use]
-    pub fn proxied(incoming: Incoming, cut: Option<Cut>, on_end: Option<OnEnd>) -> Self {
-        Self::Proxied(Proxied::new(incoming, cut, on_end))
-    }
 }
 
 impl std::fmt::Debug for Body {
@@ -60,7 +45,6 @@ impl std::fmt::Debug for Body {
         f.write_str(match self {
             Self::Empty => "Body::Empty",
             Self::Full(_) => "Body::Full",
-            Self::Proxied(_) => "Body::Proxied",
             Self::Stream(_) => "Body::Stream",
         })
     }
@@ -79,7 +63,6 @@ impl HttpBody for Body {
                 *this = Self::Empty;
                 if bytes.is_empty() { Poll::Ready(None) } else { Poll::Ready(Some(Ok(Frame::data(bytes)))) }
             }
-            Self::Proxied(proxied) => proxied.poll_frame(cx),
             Self::Stream(stream) => stream.as_mut().poll_frame(cx),
         }
     }
@@ -88,7 +71,6 @@ impl HttpBody for Body {
         match self {
             Self::Empty => true,
             Self::Full(bytes) => bytes.is_empty(),
-            Self::Proxied(proxied) => proxied.is_end_stream(),
             Self::Stream(stream) => stream.is_end_stream(),
         }
     }
@@ -97,7 +79,6 @@ impl HttpBody for Body {
         match self {
             Self::Empty => SizeHint::with_exact(0),
             Self::Full(bytes) => SizeHint::with_exact(bytes.len() as u64),
-            Self::Proxied(proxied) => proxied.size_hint(),
             Self::Stream(stream) => stream.size_hint(),
         }
     }

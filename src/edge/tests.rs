@@ -1,6 +1,5 @@
 //! The edge from outside: real sockets, real TLS, a handler that records what reaches it.
 
-mod bodies;
 mod deadlines;
 mod framing;
 mod http2;
@@ -47,10 +46,6 @@ pub(super) struct Recorder {
     pub(super) release: Notify,
     /// What `/held` announces.
     pub(super) arrived: Notify,
-    /// Raised to cut what `/echo` streams.
-    pub(super) cut: Cut,
-    /// How the bodies of `/echo` ended.
-    pub(super) ends: Arc<Mutex<Vec<BodyEnd>>>,
 }
 
 impl Handler for Recorder {
@@ -71,15 +66,6 @@ impl Handler for Recorder {
             all.push(seen);
             all.len() - 1
         };
-        if path == "/echo" {
-            let ends = Arc::clone(&self.ends);
-            let on_end: OnEnd = Box::new(move |end| ends.lock().unwrap().push(end));
-            return Response::new(Body::proxied(request.into_body(), Some(self.cut.clone()), Some(on_end)));
-        }
-        if path == "/stall" {
-            let proxied = Proxied::new(request.into_body(), None, None);
-            return Response::new(Body::Proxied(proxied.give_up_after(Duration::from_millis(50))));
-        }
         if path == "/unread" {
             return Response::new(Body::full("unread"));
         }
@@ -123,7 +109,8 @@ async fn echo(upgraded: hyper::upgrade::Upgraded) {
             }
         }
     };
-    let running = tunnel::run(client, near, Cut::new(), Duration::from_secs(60), false);
+    let ends = tunnel::TunnelEnds { idle: Duration::from_secs(60), closing: Cut::new() };
+    let running = tunnel::run(client, near, Cut::new(), &ends, false);
     tokio::join!(running, echoing);
 }
 

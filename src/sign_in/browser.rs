@@ -26,7 +26,7 @@ pub(super) fn known_or_new(keyring: &Keyring, headers: &HeaderMap, host: &str, n
     if let Some(browser) = known(keyring, headers, host, now) {
         return Some(browser);
     }
-    Some(Browser { id: seal::random::<16>()?, entries: 0, entered: UnixTime(0), made: now })
+    Some(Browser { id: seal::random::<16>()?, entries: 0, entered: UnixTime(0), session: None, made: now })
 }
 
 /// The `Set-Cookie` line for a browser.
@@ -53,7 +53,8 @@ mod tests {
 
     #[test]
     fn quick_returns_are_a_loop_and_slow_ones_are_not() {
-        let mut browser = Browser { id: String::new(), entries: 0, entered: UnixTime(0), made: UnixTime(1000) };
+        let mut browser =
+            Browser { id: String::new(), entries: 0, entered: UnixTime(0), session: None, made: UnixTime(1000) };
         for _ in 0..4 {
             assert!(!browser.is_looping(UnixTime(1000)));
             browser.enter(UnixTime(1000));

@@ -6,12 +6,12 @@ use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Method, Response};
 
 use super::cookie::{self, SameSite};
-use super::seal::{self, ATTEMPT_LIFETIME, Attempt};
+use super::seal::{self, ATTEMPT_LIFETIME, Attempt, Browser};
 use super::{SignIn, SignInError, Visit, browser, enter, single};
 use crate::cut::CutReason;
 use crate::edge::Body;
 use crate::entra::{AuthorizeError, EntraError, SignedIn};
-use crate::session::{NewSession, Session};
+use crate::session::{NewSession, Session, SessionKey};
 use crate::telemetry::Secret;
 
 /// What the provider sent back.
@@ -25,8 +25,12 @@ struct Answer {
 /// `GET` (response mode `query`) or `POST` (`form_post`) on the registered redirect address.
 pub(super) async fn callback(sign_in: &SignIn, visit: &Visit) -> Result<Response<Body>, SignInError> {
     let answer = read(visit)?;
-    let signed_in_already = sign_in.session_of(visit).await?;
-    let Some(attempt) = attempt(sign_in, visit, answer.state.as_deref()) else {
+    let browser = browser::known(&sign_in.parts.keyring, &visit.headers, &visit.host, sign_in.now());
+    let signed_in_already = match sign_in.session_of(visit).await? {
+        Some(session) => Some(session),
+        None => of_browser(sign_in, browser.as_ref()).await?,
+    };
+    let (Some(attempt), Some(browser)) = (attempt(sign_in, browser.as_ref(), answer.state.as_deref()), browser) else {
         // A stale tab or the back button: whoever is signed in stays so and goes on.
         return match signed_in_already {
             Some(session) => enter::send(sign_in, &session, None),
@@ -64,7 +68,7 @@ pub(super) async fn callback(sign_in: &SignIn, visit: &Visit) -> Result<Response
         // this answer, so whoever sends it again is told the same again.
         sign_in.parts.peers.release(attempt.id.as_bytes()).await;
     }
-    begin(sign_in, visit, redeemed?, signed_in_already, attempt).await
+    begin(sign_in, visit, redeemed?, signed_in_already, attempt, browser).await
 }
 
 async fn begin(
@@ -73,6 +77,7 @@ async fn begin(
     signed_in: SignedIn,
     previous: Option<Arc<Session>>,
     attempt: Attempt,
+    mut browser: Browser,
 ) -> Result<Response<Body>, SignInError> {
     let parts = &sign_in.parts;
     let subject = signed_in.subject.clone();
@@ -90,16 +95,27 @@ async fn begin(
     }
     sign_in.signed_in(visit, &subject, &session);
     let cookie = cookie::set(cookie::SESSION, cookie_value.expose(), SameSite::Lax).ok_or(SignInError::Internal)?;
+    browser.session = Some(enter::hex(&session.key.0));
+    let browser = browser::set(&parts.keyring, &browser, &visit.host, SameSite::None).ok_or(SignInError::Internal)?;
     let mut response = enter::send(sign_in, &session, attempt.back)?;
-    response.headers_mut().append(http::header::SET_COOKIE, cookie);
+    for cookie in [cookie, browser] {
+        response.headers_mut().append(http::header::SET_COOKIE, cookie);
+    }
     Ok(response)
 }
 
 /// The attempt inside `state`, if it was made by this gateway for this browser and is not too old.
-fn attempt(sign_in: &SignIn, visit: &Visit, state: Option<&str>) -> Option<Attempt> {
-    let now = sign_in.now();
-    let browser = browser::known(&sign_in.parts.keyring, &visit.headers, &visit.host, now)?;
-    seal::open(&sign_in.parts.keyring, browser.id.as_bytes(), state?, now)
+fn attempt(sign_in: &SignIn, browser: Option<&Browser>, state: Option<&str>) -> Option<Attempt> {
+    seal::open(&sign_in.parts.keyring, browser?.id.as_bytes(), state?, sign_in.now())
+}
+
+/// The living session that this browser's cookie speaks of. Only ever used to go on with or to end that session, never
+/// to show anything of it: a cross-site post carries this cookie.
+async fn of_browser(sign_in: &SignIn, browser: Option<&Browser>) -> Result<Option<Arc<Session>>, SignInError> {
+    let key = browser.and_then(|browser| browser.session.as_deref()).and_then(enter::unhex).map(SessionKey);
+    let Some(key) = key else { return Ok(None) };
+    let session = sign_in.parts.sessions.by_key(&key).await?;
+    Ok(session.filter(|session| session.touch(sign_in.parts.clock.tick()).is_ok()))
 }
 
 fn read(visit: &Visit) -> Result<Answer, SignInError> {

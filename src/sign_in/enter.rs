@@ -88,11 +88,11 @@ pub(super) fn resume(sign_in: &SignIn, visit: &Visit) -> Result<Response<Body>, 
     Ok(reply::page(sign_in, &Page::ResumePost { key: &key, fallback: "/" }, visit, Vec::new()))
 }
 
-fn hex(bytes: &[u8]) -> String {
+pub(super) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn unhex(text: &str) -> Option<[u8; 32]> {
+pub(super) fn unhex(text: &str) -> Option<[u8; 32]> {
     let mut bytes = [0u8; 32];
     if text.len() != 64 {
         return None;

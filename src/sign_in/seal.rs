@@ -131,6 +131,10 @@ pub(super) struct Browser {
     /// When it last entered.
     #[serde(rename = "e", default = "never")]
     pub(super) entered: UnixTime,
+    /// The session of this browser at the sign-in host, hex. The provider's posted answer comes without the `Lax`
+    /// session cookie; this one comes along and says what a new sign-in replaces.
+    #[serde(rename = "s", default, skip_serializing_if = "Option::is_none")]
+    pub(super) session: Option<String>,
     /// When the cookie was first made.
     #[serde(rename = "t")]
     pub(super) made: UnixTime,
@@ -194,7 +198,7 @@ mod tests {
     use super::*;
 
     fn browser(made: u64) -> Browser {
-        Browser { id: "b".to_owned(), entries: 0, entered: UnixTime(0), made: UnixTime(made) }
+        Browser { id: "b".to_owned(), entries: 0, entered: UnixTime(0), session: None, made: UnixTime(made) }
     }
 
     #[test]

@@ -59,8 +59,7 @@ impl Unauthenticated {
 
 /// Whether a browser goes to a page: it shows the answer, and may be sent elsewhere because nothing but the address
 /// is in the request.
-#[must_use]
-pub(super) fn is_navigation(method: &Method, headers: &HeaderMap) -> bool {
+fn is_navigation(method: &Method, headers: &HeaderMap) -> bool {
     matches!(*method, Method::GET | Method::HEAD) && is_shown(headers)
 }
 

@@ -30,7 +30,9 @@ pub struct Metrics {
     apps: RwLock<Vec<AppRow>>,
     certificates: RwLock<Vec<(String, UnixTime)>>,
     started: OnceLock<Started>,
-    sessions: OnceLock<Reading>,
+    sessions: OnceLock<Reading<u64>>,
+    /// What the edge refused before the HTTP library saw it, by word.
+    edge_refusals: OnceLock<Reading<Vec<(&'static str, u64)>>>,
     /// What the control plane counts.
     pub control: ControlMetrics,
 }
@@ -217,6 +219,11 @@ impl Metrics {
         let _ = self.sessions.set(Reading(Box::new(read)));
     }
 
+    /// Where the refusals that are counted elsewhere are read at each scrape: word and number.
+    pub fn read_refusals_from(&self, read: impl Fn() -> Vec<(&'static str, u64)> + Send + Sync + 'static) {
+        let _ = self.edge_refusals.set(Reading(Box::new(read)));
+    }
+
     /// Replaces the list of certificates served: first name and end of validity of each.
     pub fn set_certificates(&self, certificates: Vec<(String, UnixTime)>) {
         *self.certificates.write().unwrap_or_else(PoisonError::into_inner) = certificates;
@@ -257,9 +264,9 @@ impl fmt::Debug for Started {
     }
 }
 
-struct Reading(Box<dyn Fn() -> u64 + Send + Sync>);
+struct Reading<T>(Box<dyn Fn() -> T + Send + Sync>);
 
-impl fmt::Debug for Reading {
+impl<T> fmt::Debug for Reading<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Reading")
     }

@@ -91,7 +91,7 @@ async fn explain_says_which_rule_decides() {
         Kind::Simulator,
         |_| crate::world::upstream::Answer::text("x"),
         |settings| {
-            settings.rules = RULES;
+            settings.rules = RULES.to_owned();
         },
     )
     .await;

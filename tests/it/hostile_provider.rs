@@ -146,7 +146,7 @@ async fn too_many_groups_for_the_token_count_as_unknown_and_not_as_none() {
         password: "demo",
     };
     for (rules, status) in [(ALLOW_STAFF, 403), (BLOCK_OTHERS, 403), (shapes::RULES, 200)] {
-        let world = World::with(Kind::Simulator, echo, |settings| settings.rules = rules).await;
+        let world = World::with(Kind::Simulator, echo, |settings| settings.rules = rules.to_owned()).await;
         let page = world.browser().sign_in(&format!("https://{APP}/"), &dora).await;
         assert_eq!((page.status(), page.url.host_str()), (status, Some(APP)), "{rules}: {}", page.response.text());
         let groups = world.app.requests().iter().filter(|request| request.header("x-auth-groups").is_some()).count();

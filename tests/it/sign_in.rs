@@ -1,4 +1,4 @@
-//! Signing in and out as people and their browsers meet it: who is sent where, what is kept, and what never works.
+//! Signing in as people and their browsers meet it: who is sent where, what is kept, and what never works.
 
 use serde_json::{Value, json};
 use url::Url;
@@ -7,9 +7,9 @@ use crate::world::browser::{Browser, NAVIGATION, Page};
 use crate::world::page::{Field, Form};
 use crate::world::provider::Kind;
 use crate::world::raw::Response;
-use crate::world::shapes::{AUTH_HOST, COOKIE, FRONT_CHANNEL_LOGOUT, REDIRECT_URI, SIGN_OUT};
+use crate::world::shapes::{AUTH_HOST, COOKIE, REDIRECT_URI};
 use crate::world::upstream::{Answer, Request};
-use crate::world::{ALICE, APP, BOB, FIN, Person, World};
+use crate::world::{ALICE, APP, FIN, Person, World};
 
 const FETCH: &str = "Accept: */*\r\nSec-Fetch-Mode: cors\r\nSec-Fetch-Dest: empty\r\nSec-Fetch-Site: same-origin\r\n";
 
@@ -200,15 +200,17 @@ async fn address_asked_for_never_becomes_another_origin() {
 async fn entering_code_works_once_on_its_host_in_its_browser() {
     let world = World::start(Kind::Simulator).await;
     let mut browser = world.signed_in(ALICE).await;
-    let asked = browser.step(&format!("https://{FIN}/x")).await;
-    let enter = browser.step(asked.header("location").unwrap()).await;
-    let enter = enter.header("location").unwrap().to_owned();
-    assert!(enter.starts_with(&format!("https://{FIN}/.portcullis/enter?code=")), "{enter}");
-
-    let mut stranger = world.browser();
-    assert_nobody(&mut stranger, &enter, FIN).await;
-    stranger.step(&format!("https://{FIN}/")).await;
-    assert_nobody(&mut stranger, &enter, FIN).await;
+    for has_a_cookie_of_its_own in [false, true] {
+        let shown = entering_address(&mut browser).await;
+        let mut stranger = world.browser();
+        if has_a_cookie_of_its_own {
+            stranger.step(&format!("https://{FIN}/")).await;
+        }
+        assert_nobody(&mut stranger, &shown, FIN).await;
+        // A code that another browser was shown is spent: nobody knows who else has it.
+        assert_nobody(&mut browser, &shown, FIN).await;
+    }
+    let enter = entering_address(&mut browser).await;
     let mut elsewhere = browser.clone();
     elsewhere.jar().forget(APP, COOKIE);
     assert_nobody(&mut elsewhere, &enter.replace(FIN, APP), APP).await;
@@ -348,97 +350,6 @@ async fn disabled_and_unassigned_people_do_not_get_in() {
 }
 
 #[tokio::test]
-async fn signing_out_takes_a_form_of_our_own_page() {
-    let world = World::start(Kind::Simulator).await;
-    let mut browser = world.signed_in(ALICE).await;
-    browser.open_silently(&format!("https://{FIN}/")).await;
-    let here = format!("https://{AUTH_HOST}{SIGN_OUT}");
-    let asked = browser.open(&here).await;
-    assert_eq!(asked.status(), 200);
-    assert!(asked.response.header("content-security-policy").unwrap().contains("frame-ancestors 'none'"));
-    let form = asked.forms().into_iter().find(|form| form.post).expect("a GET only asks");
-    let good = form.encoded();
-    let own = "Sec-Fetch-Site: same-origin\r\nOrigin: null\r\n";
-    let bob = world.signed_in(BOB).await.open(&here).await.forms().remove(0).encoded();
-    for (headers, body) in [
-        (own, ""),
-        (own, "csrf="),
-        (own, "csrf=abc"),
-        (own, bob.as_str()),
-        ("Sec-Fetch-Site: cross-site\r\nOrigin: https://evil.test\r\n", good.as_str()),
-        ("Sec-Fetch-Site: same-site\r\nOrigin: null\r\n", good.as_str()),
-        ("Origin: https://app.test\r\n", good.as_str()),
-    ] {
-        let response = browser.send("POST", &here, headers, Some(body)).await;
-        assert_eq!(response.status, 400, "{headers}{body}: {}", response.head);
-        assert_eq!(browser.fetch(&format!("https://{APP}/")).await.status, 200, "{headers}{body}");
-    }
-    let stolen = browser.clone();
-    let response = browser.send("POST", &here, own, Some(&good)).await;
-    assert_eq!(response.status, 303);
-    let to = Url::parse(response.header("location").unwrap()).unwrap();
-    assert!(to.as_str().starts_with(&world.provider.authority) && to.path().ends_with("/oauth2/v2.0/logout"), "{to}");
-    let sent: std::collections::BTreeMap<_, _> = to.query_pairs().into_owned().collect();
-    assert_eq!(sent["post_logout_redirect_uri"], format!("https://{AUTH_HOST}/.portcullis/signed-out"));
-    assert!(sent["logout_hint"].len() > 8, "the person is not asked which account to sign out: {to}");
-    assert!(response.headers("set-cookie").iter().any(|line| is_session(line) && line.contains("Max-Age=0")));
-    for host in [APP, FIN] {
-        assert_eq!(stolen.clone().fetch(&format!("https://{host}/")).await.status, 401, "{host}");
-    }
-    let there = browser.open(to.as_str()).await;
-    let next = there.response.text();
-    assert!(next.contains(&format!("https://{AUTH_HOST}/.portcullis/signed-out")), "{next}");
-    let back = browser.open(&format!("https://{AUTH_HOST}/.portcullis/signed-out")).await;
-    assert!(back.response.text().contains("You are signed out"));
-}
-
-#[tokio::test]
-async fn front_channel_logout_ends_the_session_it_names_and_tells_nothing() {
-    let world = World::start(Kind::Simulator).await;
-    let issuer = format!("{}/{}/v2.0", world.provider.authority, crate::world::TENANT);
-    for with_issuer in [false, true] {
-        let mut browser = world.signed_in(ALICE).await;
-        let bystander = world.signed_in(BOB).await;
-        let sid = provider_sid(&world, &mut browser).await;
-        let ask = |query: &[(&str, &str)]| {
-            let query = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(query).finish();
-            format!("{FRONT_CHANNEL_LOGOUT}?{query}")
-        };
-        let other = issuer.replace(crate::world::TENANT, "a7d0e4c2-18b3-4f6d-92e5-0c9b7f31d8a4");
-        // No cookies: third-party frames get none.
-        let mut frame = world.browser();
-        let mut answers = Vec::new();
-        for url in [
-            ask(&[]),
-            ask(&[("sid", "")]),
-            ask(&[("sid", "unknown")]),
-            ask(&[("sid", &"x".repeat(300))]),
-            ask(&[("sid", &sid), ("iss", "https://evil.test/v2.0")]),
-            ask(&[("sid", &sid), ("iss", &other)]),
-        ] {
-            answers.push(frame.step(&url).await);
-            assert_eq!(browser.fetch(&format!("https://{APP}/")).await.status, 200, "{url}");
-        }
-        let good = if with_issuer { ask(&[("sid", &sid), ("iss", &issuer)]) } else { ask(&[("sid", &sid)]) };
-        answers.push(frame.step(&good).await);
-        assert_eq!(browser.fetch(&format!("https://{APP}/")).await.status, 401, "{good}");
-        assert_eq!(bystander.clone().fetch(&format!("https://{APP}/")).await.status, 200);
-        for answer in &answers {
-            assert_eq!(
-                (answer.status, answer.text()),
-                (200, answers[0].text()),
-                "the same whether there was one or not"
-            );
-            let policy = answer.header("content-security-policy").unwrap();
-            assert!(policy.contains(&format!("frame-ancestors {}", world.provider.authority)), "{policy}");
-            assert_eq!(answer.header("x-frame-options"), None);
-            assert!(answer.headers("set-cookie").is_empty());
-        }
-        assert_eq!(frame.send("POST", &good, NAVIGATION, Some("")).await.status, 405);
-    }
-}
-
-#[tokio::test]
 async fn own_paths_are_exact_and_never_reach_an_app() {
     let world = World::start(Kind::Simulator).await;
     let mut browser = world.signed_in(ALICE).await;
@@ -496,6 +407,15 @@ async fn assert_nobody(browser: &mut Browser, url: &str, host: &str) {
     assert_eq!(browser.jar().value(host, COOKIE), None, "{url}");
 }
 
+/// The address with the one-time code that brings somebody signed in to the second app.
+async fn entering_address(browser: &mut Browser) -> String {
+    let asked = browser.step(&format!("https://{FIN}/x")).await;
+    let answer = browser.step(asked.header("location").unwrap()).await;
+    let enter = answer.header("location").unwrap().to_owned();
+    assert!(enter.starts_with(&format!("https://{FIN}/.portcullis/enter?code=")), "{enter}");
+    enter
+}
+
 /// Signs in up to, but not into, the callback.
 async fn to_callback(browser: &mut Browser, person: &Person) -> String {
     let asked = browser.open(&format!("https://{APP}/")).await;
@@ -509,15 +429,7 @@ fn state_of(asked: &Page) -> String {
     sent.expect("an authorization request with a state").1.into_owned()
 }
 
-/// The `sid` that the provider puts into its logout frames for this browser.
-async fn provider_sid(world: &World, browser: &mut Browser) -> String {
-    let url = format!("{}/{}/oauth2/v2.0/logout", world.provider.authority, crate::world::TENANT);
-    let html = browser.step(&url).await.text();
-    let at = html.find("sid=").unwrap_or_else(|| panic!("no frame with a sid: {html}")) + 4;
-    html[at..].chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '-').collect()
-}
-
-fn is_session(line: &str) -> bool {
+pub(crate) fn is_session(line: &str) -> bool {
     line.starts_with(&format!("{COOKIE}="))
 }
 

@@ -3,6 +3,7 @@
 pub(crate) mod browser;
 pub(crate) mod certs;
 pub(crate) mod gateway;
+pub(crate) mod http2;
 pub(crate) mod load;
 pub(crate) mod page;
 pub(crate) mod provider;
@@ -101,10 +102,11 @@ impl World {
             announce_milliseconds: 0,
             drain_seconds: 5,
             marker: String::new(),
-            rules: shapes::RULES,
             sign_in: String::new(),
             first_app: String::new(),
             more: String::new(),
+            keys: Vec::new(),
+            rules: shapes::RULES.to_owned(),
         };
         change(&mut settings);
         let certificate = authority.issue(&HOSTS);

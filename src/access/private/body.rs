@@ -13,8 +13,11 @@ use tokio::time::{Instant, Sleep};
 
 use super::upstream::{Fired, Lease, Phase, Watch};
 use crate::access::gate::Permit;
-use crate::cut::Raised;
+use crate::access::stream::{Opening, StreamEntry};
+use crate::cut::{CutReason, Raised};
 use crate::edge::BodyError;
+use crate::session::StreamGuard;
+use crate::telemetry::WorkerMetrics;
 
 /// A request body on its way to the upstream.
 #[derive(Default)]
@@ -25,6 +28,7 @@ pub(super) struct Outgoing {
     watch: Option<Arc<Watch>>,
     /// Whether trailers pass (gRPC over HTTP/2 only).
     trailers: bool,
+    received: Option<Arc<WorkerMetrics>>,
 }
 
 /// The request body could not be forwarded to its end; the upstream's connection is broken off.
@@ -43,11 +47,12 @@ impl Outgoing {
     }
 
     /// The client's body, of at most `cap` bytes.
-    pub(super) fn new(body: Incoming, cap: Option<u64>) -> Self {
+    pub(super) fn new(body: Incoming, cap: Option<u64>, opening: Option<&Opening<'_>>) -> Self {
         if body.is_end_stream() {
             return Self::empty();
         }
-        Self { body: Some(body), left: cap, watch: None, trailers: false }
+        let received = opening.map(|opening| Arc::clone(opening.worker()));
+        Self { body: Some(body), left: cap, watch: None, trailers: false, received }
     }
 
     /// Binds the body to the connection it is sent on.
@@ -65,8 +70,11 @@ impl Outgoing {
     }
 
     fn count(&mut self, frame: &Frame<Bytes>) -> Result<(), OutgoingError> {
-        if let (Some(left), Some(data)) = (&mut self.left, frame.data_ref()) {
-            let length = u64::try_from(data.len()).unwrap_or(u64::MAX);
+        let length = length_of(frame);
+        if let Some(received) = &self.received {
+            received.bytes_in.add(length);
+        }
+        if let Some(left) = &mut self.left {
             *left = left.checked_sub(length).ok_or(OutgoingError::TooLarge)?;
         }
         Ok(())
@@ -120,7 +128,6 @@ impl HttpBody for Outgoing {
 
 /// A response body on its way to the client. Holds the permit it streams under and the connection it comes from;
 /// the connection goes back to the pool with the last byte, and is closed if the body ends any other way.
-// Switch: boxed as `edge::Body::Stream` until `edge::Body::proxied` takes it without a box.
 pub(super) struct Proxied {
     body: Incoming,
     lease: Option<Lease>,
@@ -128,6 +135,9 @@ pub(super) struct Proxied {
     /// Only for HTTP/2 upstreams, where the sweep does not help; made when the client first has to wait.
     waiting: Option<Box<Waiting>>,
     idle: Duration,
+    entry: Option<StreamEntry>,
+    /// A stream that has once had to wait counts as a use of the session until it ends.
+    held: Option<StreamGuard>,
 }
 
 struct Waiting {
@@ -136,11 +146,18 @@ struct Waiting {
 }
 
 impl Proxied {
-    pub(super) fn new(body: Incoming, lease: Lease, permit: Permit, idle: Duration) -> Self {
+    pub(super) fn new(
+        body: Incoming,
+        lease: Lease,
+        permit: Permit,
+        idle: Duration,
+        opening: Option<&Opening<'_>>,
+    ) -> Self {
         if let Some(watch) = lease.watch() {
             watch.step(Phase::Delivering);
         }
-        Self { body, lease: Some(lease), permit, waiting: None, idle }
+        let entry = opening.map(Opening::body);
+        Self { body, lease: Some(lease), permit, waiting: None, idle, entry, held: None }
     }
 
     fn next(&mut self, frame: Frame<Bytes>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
@@ -160,6 +177,9 @@ impl Proxied {
         if self.body.is_end_stream() {
             self.lease = None;
         }
+        if let Some(entry) = &self.entry {
+            entry.sent(length_of(&frame));
+        }
         Poll::Ready(Some(Ok(frame)))
     }
 
@@ -167,14 +187,29 @@ impl Proxied {
         let lease = self.lease.take();
         let watch = lease.as_ref().and_then(Lease::watch);
         match watch.and_then(|watch| watch.fired()) {
-            Some(Fired::Cut) => BodyError::Cut(watch.map_or(crate::cut::CutReason::VerdictChanged, |w| w.cut_reason())),
+            Some(Fired::Cut) => {
+                let reason = watch.map_or(CutReason::VerdictChanged, |watch| watch.cut_reason());
+                self.cut(reason)
+            }
             Some(Fired::Late) => BodyError::Stalled,
             _ => BodyError::Upstream(error),
         }
     }
 
+    /// Ends the stream because its permit was taken back, which is noted once.
+    fn cut(&mut self, reason: CutReason) -> BodyError {
+        self.lease = None;
+        if let Some(entry) = self.entry.take() {
+            entry.cut(&self.permit, reason);
+        }
+        BodyError::Cut(reason)
+    }
+
     /// Nothing to deliver: the sweep watches HTTP/1.1 connections; an HTTP/2 stream watches itself.
     fn wait(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        if self.held.is_none() {
+            self.held = self.permit.person().map(|person| person.session.hold());
+        }
         let Some(lease) = &self.lease else { return Poll::Pending };
         if !lease.is_http2() {
             if let Some(watch) = lease.watch() {
@@ -188,8 +223,7 @@ impl Proxied {
             Box::new(Waiting { raised: self.permit.cut().raised(), stalled })
         });
         if let Poll::Ready(reason) = Pin::new(&mut waiting.raised).poll(cx) {
-            self.lease = None;
-            return Poll::Ready(Some(Err(BodyError::Cut(reason))));
+            return Poll::Ready(Some(Err(self.cut(reason))));
         }
         if waiting.stalled.as_mut().is_some_and(|sleep| sleep.as_mut().poll(cx).is_ready()) {
             self.lease = None;
@@ -206,8 +240,7 @@ impl HttpBody for Proxied {
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let this = self.get_mut();
         if let Some(reason) = this.permit.cut().reason() {
-            this.lease = None;
-            return Poll::Ready(Some(Err(BodyError::Cut(reason))));
+            return Poll::Ready(Some(Err(this.cut(reason))));
         }
         match Pin::new(&mut this.body).poll_frame(cx) {
             Poll::Ready(Some(Ok(frame))) => this.next(frame),
@@ -227,6 +260,10 @@ impl HttpBody for Proxied {
     fn size_hint(&self) -> SizeHint {
         self.body.size_hint()
     }
+}
+
+fn length_of(frame: &Frame<Bytes>) -> u64 {
+    frame.data_ref().map_or(0, |data| u64::try_from(data.len()).unwrap_or(u64::MAX))
 }
 
 /// Trailers that pass to the client; all others could be taken for headers (HP-15).

@@ -15,7 +15,9 @@ use super::headers::frame_http1;
 use super::routes::App;
 use super::upstream::{Fired, Lease, Phase, Sent, Tried, Upstreams, Watch};
 use crate::access::AccessError;
+use crate::access::stream::Opening;
 use crate::cut::Cut;
+use crate::facts::Tick;
 
 /// What a request needs besides itself.
 pub(super) struct Way<'a> {
@@ -24,6 +26,16 @@ pub(super) struct Way<'a> {
     pub(super) cut: &'a Cut,
     /// `TE: trailers` goes to HTTP/2 upstreams.
     pub(super) te_trailers: bool,
+    /// The books of the request.
+    pub(super) opening: Option<Opening<'a>>,
+}
+
+impl Way<'_> {
+    fn answered_after(&self, began: Option<Tick>) {
+        if let (Some(opening), Some(began)) = (self.opening, began) {
+            opening.app().upstream_duration.observe(opening.now().since(began));
+        }
+    }
 }
 
 /// Sends the request and awaits the response head.
@@ -31,6 +43,7 @@ pub(super) async fn exchange(
     way: &Way<'_>,
     mut request: Request<Outgoing>,
 ) -> Result<(Response<Incoming>, Lease), AccessError> {
+    let began = way.opening.map(|opening| opening.now());
     let mut tried = Tried::default();
     let mut attempts = ATTEMPTS;
     loop {
@@ -54,9 +67,15 @@ pub(super) async fn exchange(
         match sent {
             Sent::Answered(response) => {
                 lease.answered();
+                way.answered_after(began);
                 return Ok((response, lease));
             }
-            Sent::Unsent(back) if attempts > 0 && !way.cut.is_raised() => request = back,
+            Sent::Unsent(back) if attempts > 0 && !way.cut.is_raised() => {
+                if let Some(opening) = way.opening {
+                    opening.app().upstream_retries.up();
+                }
+                request = back;
+            }
             Sent::Unsent(_) => return Err(way.cut.reason().map_or(AccessError::UpstreamUnreachable, AccessError::Cut)),
             Sent::Failed(error) => {
                 tracing::debug!(app = %way.app.name, %error, "exchange failed");
@@ -72,6 +91,7 @@ pub(super) async fn exchange_alone(
     way: &Way<'_>,
     mut request: Request<Outgoing>,
 ) -> Result<(Response<Incoming>, Lease), AccessError> {
+    let began = way.opening.map(|opening| opening.now());
     let mut lease = way.upstreams.lease_alone(way.app).await?;
     let Some(watch) = lease.watch().cloned() else { return Err(AccessError::UpstreamUnreachable) };
     shape(way, &lease, &mut request)?;
@@ -80,6 +100,7 @@ pub(super) async fn exchange_alone(
     match lease.send(request).await {
         Sent::Answered(response) => {
             lease.answered();
+            way.answered_after(began);
             Ok((response, lease))
         }
         Sent::Ended(error) => Err(error),

@@ -16,6 +16,7 @@ use super::upstream::{Lease, Upstreams};
 use super::websocket;
 use crate::access::AccessError;
 use crate::access::gate::Permit;
+use crate::access::stream::Opening;
 use crate::edge::Body;
 
 /// What forwarding needs to know beyond the request; all borrowed, nothing made per request.
@@ -31,6 +32,8 @@ pub struct ForwardContext<'a> {
     pub rules: &'a HeaderRules,
     /// The signed assertion for this person and app.
     pub assertion: Option<&'a HeaderValue>,
+    /// Where bytes, durations and cuts are noted.
+    pub opening: Option<Opening<'a>>,
 }
 
 /// Forwards a permitted request. Host and path have been checked by the gate.
@@ -54,8 +57,8 @@ pub async fn forward(
         return Err(AccessError::BodyTooLarge);
     }
     request.extensions_mut().clear();
-    let request = request.map(|body| Outgoing::new(body, app.config.max_body));
-    let way = Way { upstreams: ctx.upstreams, app, cut: permit.cut(), te_trailers };
+    let request = request.map(|body| Outgoing::new(body, app.config.max_body, ctx.opening.as_ref()));
+    let way = Way { upstreams: ctx.upstreams, app, cut: permit.cut(), te_trailers, opening: ctx.opening };
     let (response, lease) = exchange(&way, request).await?;
     relay(permit, app, response, lease, &public_host, ctx)
 }
@@ -82,7 +85,7 @@ pub(super) fn relay(
     let body = if body.is_end_stream() {
         Body::Empty
     } else {
-        Body::Stream(Box::pin(Proxied::new(body, lease, permit, app.config.upstream.body_idle)))
+        Body::Stream(Box::pin(Proxied::new(body, lease, permit, app.config.upstream.body_idle, ctx.opening.as_ref())))
     };
     Ok(Response::from_parts(head, body))
 }

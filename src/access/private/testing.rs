@@ -201,6 +201,7 @@ impl Gateway {
                             trusted: &trusted,
                             rules: &rules,
                             assertion: assertion.as_ref(),
+                            opening: None,
                         };
                         let outcome = forward(Permit::for_tests(cut), &app, request, &ctx).await;
                         Ok::<_, std::convert::Infallible>(outcome.unwrap_or_else(|error| failure(&error)))

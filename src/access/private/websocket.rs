@@ -27,6 +27,8 @@ use super::routes::App;
 use super::upstream::Lease;
 use crate::access::AccessError;
 use crate::access::gate::Permit;
+use crate::access::stream::StreamEntry;
+use crate::edge::tunnel::{TunnelEnd, TunnelEnds};
 use crate::edge::{Body, tunnel};
 
 /// Whether the request wants to become a WebSocket and the app takes those. Any other `Upgrade` is stripped later.
@@ -49,7 +51,7 @@ pub(super) async fn forward(
     request.extensions_mut().clear();
     request.headers_mut().insert(CONNECTION, HeaderValue::from_static("Upgrade"));
     request.headers_mut().insert(UPGRADE, HeaderValue::from_static("websocket"));
-    let way = Way { upstreams: ctx.upstreams, app, cut: permit.cut(), te_trailers: false };
+    let way = Way { upstreams: ctx.upstreams, app, cut: permit.cut(), te_trailers: false, opening: ctx.opening };
     let (response, mut lease) = exchange_alone(&way, request.map(|_| Outgoing::empty())).await?;
     if response.status() != StatusCode::SWITCHING_PROTOCOLS {
         return relay(permit, app, response, lease, &public_host, ctx);
@@ -68,12 +70,20 @@ pub(super) async fn forward(
     head.headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
     head.version = Version::HTTP_11;
     head.extensions.clear();
-    tokio::spawn(run(permit, lease, client, server, ctx.upstreams.tunnel_idle()));
+    let entry = ctx.opening.map(|opening| opening.tunnel());
+    tokio::spawn(run(permit, lease, entry, client, server, ctx.upstreams.tunnel_ends()));
     Ok(Response::from_parts(head, Body::Empty))
 }
 
 /// The tunnel's whole life. The session counts as in use while it runs.
-async fn run(permit: Permit, lease: Lease, client: OnUpgrade, server: OnUpgrade, idle: Duration) {
+async fn run(
+    permit: Permit,
+    lease: Lease,
+    entry: Option<StreamEntry>,
+    client: OnUpgrade,
+    server: OnUpgrade,
+    ends: TunnelEnds,
+) {
     let _held = permit.person().map(|person| person.session.hold());
     let both = async { Ok::<_, hyper::Error>((client.await?, server.await?)) };
     let (client, server) = match timeout(UPGRADE_WAIT, both).await {
@@ -82,8 +92,15 @@ async fn run(permit: Permit, lease: Lease, client: OnUpgrade, server: OnUpgrade,
         Ok(Err(error)) => return tracing::debug!(%error, "websocket not established"),
         Err(_) => return,
     };
-    let outcome = tunnel::run(TokioIo::new(client), TokioIo::new(server), permit.cut().clone(), idle, true).await;
+    let outcome = tunnel::run(TokioIo::new(client), TokioIo::new(server), permit.cut().clone(), &ends, true).await;
     drop(lease);
+    if let Some(entry) = entry {
+        entry.received(outcome.to_server);
+        entry.sent(outcome.to_client);
+        if let TunnelEnd::Cut(reason) = outcome.ended_by {
+            entry.cut(&permit, reason);
+        }
+    }
     tracing::debug!(?outcome, "websocket ended");
 }
 

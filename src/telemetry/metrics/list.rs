@@ -282,7 +282,8 @@ fn refusals(metrics: &Metrics, samples: &mut Samples<'_>) -> fmt::Result {
         let count = metrics.sum(|worker| worker.refusals().nth(at).map_or(0, |(_, count)| count));
         samples.labelled(&[word], count)?;
     }
-    Ok(())
+    let elsewhere = metrics.edge_refusals.get().map(|read| (read.0)()).unwrap_or_default();
+    elsewhere.into_iter().try_for_each(|(word, count)| samples.labelled(&[word], count))
 }
 
 fn decisions(metrics: &Metrics, samples: &mut Samples<'_>) -> fmt::Result {

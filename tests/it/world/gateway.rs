@@ -30,7 +30,7 @@ impl Gateway {
         let secret = dir.path().join("client-secret");
         fs::write(&secret, shapes::CLIENT_SECRET).unwrap();
         fs::set_permissions(&secret, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
-        fs::write(dir.path().join("rules.toml"), settings.rules).unwrap();
+        fs::write(dir.path().join("rules.toml"), &settings.rules).unwrap();
         let mut gateway = Self { child: None, dir, settings, addresses: Value::Null };
         gateway.write_configuration();
         gateway.start_again().await;

@@ -47,14 +47,16 @@ pub(crate) struct Settings {
     pub(crate) drain_seconds: u64,
     /// Added to every response of the first app; lets a test see which configuration answered.
     pub(crate) marker: String,
-    /// The rules file; by default everybody who is signed in may use every app.
-    pub(crate) rules: &'static str,
     /// TOML appended to `[sign_in]`.
     pub(crate) sign_in: String,
     /// TOML appended to the table of the first app.
     pub(crate) first_app: String,
-    /// TOML appended to the end, for what one test needs.
+    /// TOML appended to the end, for what one test needs. It begins inside the last app's table.
     pub(crate) more: String,
+    /// Keys added at the beginning of a table, such as `("[listen]", "hsts = \"0s\"")`.
+    pub(crate) keys: Vec<(&'static str, String)>,
+    /// The rules file.
+    pub(crate) rules: String,
 }
 
 /// The configuration file. Every host is served on port 443 as far as the browser knows, so that addresses do not
@@ -112,6 +114,11 @@ listen = "127.0.0.1:0"
     }
     text.push('\n');
     text.push_str(&settings.more);
+    for (table, keys) in &settings.keys {
+        let with = format!("\n{table}\n{keys}\n");
+        let there = format!("\n{table}\n");
+        text = if text.contains(&there) { text.replacen(&there, &with, 1) } else { text + &with };
+    }
     text
 }
 

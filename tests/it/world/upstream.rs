@@ -123,6 +123,13 @@ impl Upstream {
         self.record.lock().unwrap().connections.clone()
     }
 
+    /// Forgets every request and byte so far; connections stay.
+    pub(crate) fn forget(&self) {
+        let mut record = self.record.lock().unwrap();
+        record.requests.clear();
+        record.connections.iter_mut().for_each(Vec::clear);
+    }
+
     /// The only request there was.
     #[track_caller]
     pub(crate) fn only_request(&self) -> Request {

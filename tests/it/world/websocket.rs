@@ -47,6 +47,11 @@ impl WebSocket {
         self.next().await
     }
 
+    /// Sends one frame.
+    pub(crate) async fn send(&mut self, frame: &Frame) {
+        self.raw.send(&frame.masked_bytes()).await;
+    }
+
     /// The next frame; `None` at the end of the connection.
     pub(crate) async fn next(&mut self) -> Option<Frame> {
         loop {

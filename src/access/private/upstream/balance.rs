@@ -39,17 +39,18 @@ impl Record {
         self.out_until = None;
     }
 
-    /// A request or a connection failed by the endpoint's fault.
-    pub(super) fn failed(&mut self, config: &UpstreamConfig) {
+    /// A request or a connection failed by the endpoint's fault. Answers whether the endpoint is left out for it.
+    pub(super) fn failed(&mut self, config: &UpstreamConfig) -> bool {
         self.failures = self.failures.saturating_add(1);
         if config.eject_after == 0 || self.failures < config.eject_after {
-            return;
+            return false;
         }
         let span = ejection(config.eject_for, self.ejections);
         self.ejections = self.ejections.saturating_add(1);
         // Out now; the first failure after it is over puts it out again, for longer.
         self.failures = config.eject_after - 1;
         self.out_until = Instant::now().checked_add(span);
+        true
     }
 
     fn is_out(&self) -> bool {

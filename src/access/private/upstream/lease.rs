@@ -143,6 +143,7 @@ impl Lease {
             Ok(Err(error)) => return Err(self.unreachable(app, endpoint, &error)),
             Err(elapsed) => return Err(self.unreachable(app, endpoint, &elapsed)),
         };
+        self.pool.connected(self.place);
         let watch = Arc::new(Watch::new(&upstream.config));
         match dialled {
             Dialled::Http1(connection) => {
@@ -168,6 +169,7 @@ impl Lease {
             Ok(Err(error)) => return Err(self.unreachable(app, endpoint, &error)),
             Err(elapsed) => return Err(self.unreachable(app, endpoint, &elapsed)),
         };
+        self.pool.connected(self.place);
         let watch = Arc::new(Watch::new(&upstream.config));
         watch.guards(connection.task);
         self.pool.sweep(Arc::clone(&watch));

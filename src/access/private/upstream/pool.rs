@@ -20,6 +20,9 @@ use crate::access::AccessError;
 use crate::access::private::body::Outgoing;
 use crate::access::private::config::Protocol;
 use crate::access::private::routes::App;
+use crate::cut::Cut;
+use crate::edge::tunnel::TunnelEnds;
+use crate::telemetry::metrics::AppMetrics;
 
 /// One worker's upstream connections.
 #[derive(Default)]
@@ -27,8 +30,8 @@ pub struct Upstreams {
     state: Mutex<State>,
     sweep: Mutex<Sweep>,
     pub(super) names: Names,
-    /// See [`Upstreams::with_tunnel_idle`].
-    tunnel_idle: Option<Duration>,
+    /// See [`Upstreams::with_tunnel_ends`].
+    tunnel_ends: Option<TunnelEnds>,
 }
 
 #[derive(Default)]
@@ -36,6 +39,8 @@ struct State {
     /// By app id; one pool, but for the moment when requests of two generations are under way.
     apps: Vec<Vec<AppPool>>,
     made: u64,
+    /// This worker's counters of each app, by app id.
+    counters: Vec<Arc<AppMetrics>>,
 }
 
 struct AppPool {
@@ -77,15 +82,16 @@ impl Upstreams {
         Arc::new(Self::default())
     }
 
-    /// How long a WebSocket may be silent in both directions; ten minutes unless set.
+    /// What ends WebSockets; unless set, only ten minutes of silence in both directions.
     #[must_use]
-    pub const fn with_tunnel_idle(mut self, idle: Duration) -> Self {
-        self.tunnel_idle = Some(idle);
+    pub fn with_tunnel_ends(mut self, ends: TunnelEnds) -> Self {
+        self.tunnel_ends = Some(ends);
         self
     }
 
-    pub(in crate::access::private) fn tunnel_idle(&self) -> Duration {
-        self.tunnel_idle.unwrap_or(Duration::from_secs(600))
+    pub(in crate::access::private) fn tunnel_ends(&self) -> TunnelEnds {
+        let forgiving = || TunnelEnds { idle: Duration::from_secs(600), closing: Cut::new() };
+        self.tunnel_ends.clone().unwrap_or_else(forgiving)
     }
 
     /// A connection to one of the app's endpoints: an idle one, or a new one, or the next one that becomes free.
@@ -178,6 +184,18 @@ impl Upstreams {
         Ok(Begun::Wait(Waiting { lease: Some(lease(Hold::Nothing)), turn: wait }))
     }
 
+    /// Where connections and ejections of each app are counted, in the order of the apps' ids.
+    pub fn count_in(&self, counters: Vec<Arc<AppMetrics>>) {
+        self.lock().counters = counters;
+    }
+
+    /// A connection was made.
+    pub(super) fn connected(&self, place: Place) {
+        if let Some(counters) = self.lock().counters.get(place.app) {
+            counters.upstream_connections.up();
+        }
+    }
+
     /// Settles what a lease held.
     pub(super) fn settle(&self, place: Place, hold: Hold, outcome: Outcome) {
         let mut state = self.lock();
@@ -185,10 +203,9 @@ impl Upstreams {
         let Some(AppPool { upstream, endpoints, .. }) = state.find(place) else { return };
         let Some(endpoint) = endpoints.get_mut(place.endpoint) else { return };
         endpoint.record.in_flight = endpoint.record.in_flight.saturating_sub(1);
-        match outcome {
-            Outcome::Answered => endpoint.record.succeeded(),
-            Outcome::Failed => endpoint.record.failed(&upstream.config),
-            Outcome::Unknown => {}
+        let ejected = outcome == Outcome::Failed && endpoint.record.failed(&upstream.config);
+        if outcome == Outcome::Answered {
+            endpoint.record.succeeded();
         }
         let http2 = upstream.config.protocol == Protocol::Http2;
         match hold {
@@ -202,6 +219,9 @@ impl Upstreams {
                 endpoint.dialling_http2 = false;
                 endpoint.slot_freed(http2);
             }
+        }
+        if ejected && let Some(counters) = state.counters.get(place.app) {
+            counters.upstream_ejections.up();
         }
     }
 
