@@ -116,7 +116,11 @@ impl Served {
             }
         }
         if response.status() != StatusCode::SWITCHING_PROTOCOLS {
-            response.headers_mut().insert(X_REQUEST_ID, self.id.header_value());
+            let mut id = self.id.header_value();
+            // Not secret, but new each time: this keeps HTTP/2 from putting it into its header table (RFC 7541 section
+            // 7.1.3), where it would push out what does come again.
+            id.set_sensitive(true);
+            response.headers_mut().insert(X_REQUEST_ID, id);
         }
         response
     }

@@ -138,7 +138,8 @@ impl<H: Handler> Call<H> {
             }
         };
         let running = self.watch.begin_request();
-        async move {
+        // Boxed: the library would keep room for the whole future in every idle connection, and move it about.
+        Box::pin(async move {
             if let Some(refusal) = refusal {
                 return Ok(self.finish(answer(refusal), running));
             }
@@ -152,7 +153,7 @@ impl<H: Handler> Call<H> {
                 self.settle_switch(connects, &mut response);
             }
             Ok(self.finish(response, running))
-        }
+        })
     }
 
     /// Tells the guard what the bytes behind the request are.
@@ -177,7 +178,8 @@ impl<H: Handler> Call<H> {
         request: Request<Incoming>,
     ) -> impl Future<Output = Result<Response<Served>, Infallible>> + Send + use<H> {
         let running = self.watch.begin_request();
-        async move {
+        // Boxed: the library runs every stream as a task, and a task's future is copied when it begins and ends.
+        Box::pin(async move {
             // Neither kind of CONNECT is offered here, and the library would open a tunnel on any 2xx.
             let response = if *request.method() == Method::CONNECT {
                 self.refusals.up(Refusal::Connect);
@@ -190,7 +192,7 @@ impl<H: Handler> Call<H> {
                 if asks_head { bodiless(response) } else { response }
             };
             Ok(self.finish(response, running))
-        }
+        })
     }
 
     fn finish(&self, response: Response<Body>, running: InFlight) -> Response<Served> {

@@ -60,7 +60,8 @@ async fn dripping_token_answer_ends_at_the_deadline_of_the_call() {
 #[tokio::test]
 async fn refused_code_ends_on_a_page_and_is_not_sent_again() {
     let world = World::start(Kind::Simulator).await;
-    for fault in [json!({ "aadsts": 54005 }), json!({ "aadsts": 501_481 }), json!({ "status": 500 }), json!("disconnect")]
+    for fault in
+        [json!({ "aadsts": 54005 }), json!({ "aadsts": 501_481 }), json!({ "status": 500 }), json!("disconnect")]
     {
         world.provider.be_honest().await;
         let before = world.provider.count("token").await;
@@ -138,13 +139,8 @@ async fn clocks_may_differ_by_five_minutes_and_no_more() {
 /// that blocks.
 #[tokio::test]
 async fn too_many_groups_for_the_token_count_as_unknown_and_not_as_none() {
-    let dora = Person {
-        login: "dora",
-        upn: "dora@contoso.example",
-        oid: DORA,
-        name: "Dora Many-Groups",
-        password: "demo",
-    };
+    let dora =
+        Person { login: "dora", upn: "dora@contoso.example", oid: DORA, name: "Dora Many-Groups", password: "demo" };
     for (rules, status) in [(ALLOW_STAFF, 403), (BLOCK_OTHERS, 403), (shapes::RULES, 200)] {
         let world = World::with(Kind::Simulator, echo, |settings| settings.rules = rules.to_owned()).await;
         let page = world.browser().sign_in(&format!("https://{APP}/"), &dora).await;
@@ -245,7 +241,8 @@ impl Key {
     fn federated_token(&self) -> String {
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
         let header = json!({ "alg": "RS256", "typ": "JWT", "kid": "cluster-1" });
-        let claims = json!({ "iss": ISSUER, "sub": SUBJECT, "aud": AUDIENCE, "iat": now, "nbf": now, "exp": now + 600 });
+        let claims =
+            json!({ "iss": ISSUER, "sub": SUBJECT, "aud": AUDIENCE, "iat": now, "nbf": now, "exp": now + 600 });
         let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
         let signed = format!("{}.{}", part(&header), part(&claims));
         let signer = self.signer();

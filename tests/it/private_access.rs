@@ -1,10 +1,13 @@
 //! Private access from outside: what reaches an app, byte for byte, who gets through, and when it ends.
 
 mod addresses;
+mod bodies;
 mod cut;
 mod gate;
 mod headers;
 mod identity;
+mod options;
+mod upstreams;
 mod websocket;
 
 use serde_json::Value;

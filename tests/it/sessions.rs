@@ -112,9 +112,8 @@ async fn signing_in_makes_a_new_id_and_ends_the_old_session() {
 #[tokio::test]
 async fn provider_taking_its_yes_back_ends_the_session_and_its_streams() {
     let world = refreshing("1s").await;
-    let mut alice = world.signed_in(ALICE).await;
+    let cookie = world.cookie(ALICE).await;
     let bob = world.signed_in(BOB).await;
-    let cookie = alice.jar().header_for(&format!("https://{APP}/").parse().unwrap());
     let mut stream = world.raw(APP).await;
     stream.send(format!("GET /download HTTP/1.1\r\nHost: {APP}\r\nCookie: {cookie}\r\n\r\n").as_bytes()).await;
     world.provider.control("POST", &format!("/sim/v1/people/{}/revoke", ALICE.oid), &json!({})).await;

@@ -113,7 +113,9 @@ impl Default for Connection {
             response_timeout: Span::written("60s"),
             body_idle: Span::written("5m"),
             max_connections: 256.into(),
-            max_idle: 64.into(),
+            // As many as may be open: a pool that keeps fewer dials anew for every request above the number. What is not
+            // needed goes after `idle_timeout`, because the last one used is the first one taken.
+            max_idle: 256.into(),
             idle_timeout: Span::written("60s"),
         }
     }
