@@ -122,7 +122,9 @@ async fn provider_taking_its_yes_back_ends_the_session_and_its_streams() {
     let ended = tokio::time::timeout(Duration::from_secs(15), stream.response()).await;
     assert!(ended.is_ok_and(|response| response.is_err()), "the download ends with the session");
     assert!(revoked.elapsed() < Duration::from_secs(10));
-    assert_eq!(alice.fetch(&format!("https://{APP}/")).await.status, 401);
+    let mut raw = world.raw(APP).await;
+    raw.send(format!("GET / HTTP/1.1\r\nHost: {APP}\r\nCookie: {cookie}\r\n\r\n").as_bytes()).await;
+    assert_eq!(raw.response().await.unwrap().status, 401);
     assert_eq!(bob.clone().fetch(&format!("https://{APP}/")).await.status, 200, "nobody else is concerned");
     assert!(world.gateway.log().contains("\"reason\":\"account_lost\""), "the decision log says why");
 }
