@@ -96,7 +96,17 @@ impl Gateway {
 
     /// Everything the gateway wrote to its standard outputs.
     pub(crate) fn log(&self) -> String {
-        fs::read_to_string(self.log_file()).unwrap_or_default()
+        // The decision log is written in batches: read on until nothing more comes for a moment.
+        let mut text = fs::read_to_string(self.log_file()).unwrap_or_default();
+        for _ in 0..10 {
+            std::thread::sleep(Duration::from_millis(120));
+            let more = fs::read_to_string(self.log_file()).unwrap_or_default();
+            if more.len() == text.len() {
+                break;
+            }
+            text = more;
+        }
+        text
     }
 
     /// Writes the configuration for the present settings, in one step.
