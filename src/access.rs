@@ -24,6 +24,7 @@ use tokio::task::JoinSet;
 
 use crate::audit::AuditLog;
 use crate::cut::Cut;
+use crate::edge::tunnel::TunnelEnds;
 use crate::edge::{Body, Handler};
 use crate::facts::{ClientConn, SharedClock};
 use crate::generation::{Generation, Held};
@@ -128,11 +129,11 @@ impl Gateway {
         control: tokio::runtime::Handle,
         metrics: Arc<Metrics>,
         ids: RequestIds,
-        tunnel_idle: Duration,
+        tunnel_ends: TunnelEnds,
         index: usize,
     ) -> Self {
         let worker = metrics.worker(index).unwrap_or_default();
-        let upstreams = Arc::new(Upstreams::default().with_tunnel_idle(tunnel_idle));
+        let upstreams = Arc::new(Upstreams::default().with_tunnel_ends(tunnel_ends));
         let local = Mutex::new(Arc::new(Local::of(world.current(), &metrics, &worker, &upstreams, index)));
         Self { world, local, upstreams, control, ids, metrics, worker, index }
     }

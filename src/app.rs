@@ -48,7 +48,6 @@ pub struct App {
     readiness: Readiness,
     addresses: Addresses,
     ids: RequestIds,
-    tunnel_idle: Duration,
     announce: Duration,
 }
 
@@ -175,7 +174,7 @@ impl App {
             metrics,
             port,
         };
-        let (ids, tunnel_idle) = (RequestIds::new()?, config.edge.limits.tunnel_idle);
+        let ids = RequestIds::new()?;
         let announce = config.announce;
         let world = Arc::new(Generation::new(world::build(&base, &config, None)?));
         base.metrics.control.reloaded(Some(world.number()));
@@ -187,7 +186,7 @@ impl App {
             redirect: edge.addresses().redirect.clone(),
             admin: vec![admin.address()],
         };
-        Ok(Self { lasting, edge, admin, audit_writer, readiness, addresses, ids, tunnel_idle, announce })
+        Ok(Self { lasting, edge, admin, audit_writer, readiness, addresses, ids, announce })
     }
 
     /// Where it listens.
@@ -228,12 +227,12 @@ impl App {
         let (closing, over) = (Shutdown::new(), Shutdown::new());
         let background = self.background(&over);
         let announcing = base.control.spawn(self.announce(shutdown, closing.clone()));
-        let (gateways, ids, tunnel_idle) = (Arc::clone(&self.lasting), self.ids, self.tunnel_idle);
+        let (gateways, ids, ends) = (Arc::clone(&self.lasting), self.ids, self.edge.tunnel_ends());
         let served = self.edge.run(
             move |index| {
                 let Lasting { world, base, .. } = &*gateways;
                 let (control, metrics) = (base.control.clone(), Arc::clone(&base.metrics));
-                Arc::new(Gateway::new(Arc::clone(world), control, metrics, ids.fork(index), tunnel_idle, index))
+                Arc::new(Gateway::new(Arc::clone(world), control, metrics, ids.fork(index), ends.clone(), index))
             },
             closing,
         );

@@ -314,7 +314,8 @@ fn log(what: &'static str, error: &EntraError) {
 const MAX_TENANTS: usize = 256;
 /// The background task looks this often; a look costs nothing while documents are young.
 const BACKGROUND_ROUND: Duration = Duration::from_secs(60);
-const BACKGROUND_RETRY: Duration = Duration::from_secs(30);
+/// The same while there is nothing to serve with: the gateway is not ready before.
+const BACKGROUND_RETRY: Duration = Duration::from_secs(5);
 
 #[cfg(test)]
 mod tests;

@@ -21,8 +21,10 @@ use super::guard::RefusalCounts;
 use super::proxy_protocol;
 use super::redirect::Redirect;
 use super::tls::{self, Certificates, TlsError};
+use super::tunnel::TunnelEnds;
 use super::watch::{Registry, Seat, Watched};
 use super::{Handler, Shutdown};
+use crate::cut::{Cut, CutReason};
 use crate::facts::{ClientConn, HttpVersion, SharedClock};
 use crate::telemetry::{Metrics, WorkerMetrics};
 
@@ -51,6 +53,7 @@ pub struct Edge {
     shared: Arc<Shared>,
     workers: Vec<Worker>,
     addresses: Addresses,
+    closing: Cut,
 }
 
 /// The addresses really listened on: port 0 has become a number.
@@ -103,13 +106,19 @@ impl Edge {
         for &address in &config.redirect {
             addresses.redirect.push(bind_all(address, workers.iter_mut().map(|worker| &mut worker.redirect))?);
         }
-        Ok(Self { shared: Arc::new(Shared { config, tls, gatehouse, clock }), workers, addresses })
+        Ok(Self { shared: Arc::new(Shared { config, tls, gatehouse, clock }), workers, addresses, closing: Cut::new() })
     }
 
     /// Where the edge listens.
     #[must_use]
     pub const fn addresses(&self) -> &Addresses {
         &self.addresses
+    }
+
+    /// What ends the tunnels on this edge's connections, for whoever runs them.
+    #[must_use]
+    pub fn tunnel_ends(&self) -> TunnelEnds {
+        TunnelEnds { idle: self.shared.config.limits.tunnel_idle, closing: self.closing.clone() }
     }
 
     /// The refusal counters of each worker.
@@ -134,9 +143,9 @@ impl Edge {
         for worker in self.workers {
             let (done, ended) = oneshot::channel();
             let (shared, shutdown) = (Arc::clone(&self.shared), shutdown.clone());
-            let make_handler = Arc::clone(&make_handler);
+            let (make_handler, closing) = (Arc::clone(&make_handler), self.closing.clone());
             let spawned = thread::Builder::new().name(format!("edge-{}", worker.index)).spawn(move || {
-                let result = run_worker(worker, &shared, port, &*make_handler, shutdown);
+                let result = run_worker(worker, &shared, port, &*make_handler, shutdown, &closing);
                 // Nobody listens any more only when the process is ending.
                 let _ = done.send(result);
             });
@@ -194,6 +203,7 @@ fn run_worker<H: Handler>(
     port: Option<u16>,
     make_handler: &(impl Fn(usize) -> Arc<H> + Send + Sync + 'static),
     shutdown: Shutdown,
+    closing: &Cut,
 ) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let result = runtime.block_on(async {
@@ -231,7 +241,7 @@ fn run_worker<H: Handler>(
         for task in accepting {
             task.abort();
         }
-        drain(&registry, shared.config.drain).await;
+        drain(&registry, shared.config.drain, closing).await;
         sweeping.abort();
         Ok(())
     });
@@ -240,23 +250,26 @@ fn run_worker<H: Handler>(
     result
 }
 
-/// Lets connections finish, then cuts what is left.
-async fn drain(registry: &Registry, span: Duration) {
+/// Lets connections finish, tells those that are left why they end, and cuts them.
+async fn drain(registry: &Registry, span: Duration, closing: &Cut) {
     registry.drain();
+    if is_empty_within(registry, span).await {
+        return;
+    }
+    closing.raise(CutReason::ShuttingDown);
+    if !is_empty_within(registry, FAREWELL).await {
+        registry.cut_all();
+        is_empty_within(registry, CUT_WAIT).await;
+    }
+}
+
+async fn is_empty_within(registry: &Registry, span: Duration) -> bool {
     let empty = async {
         while registry.open() > 0 {
             tokio::time::sleep(DRAIN_LOOK).await;
         }
     };
-    if tokio::time::timeout(span, empty).await.is_err() {
-        registry.cut_all();
-        let gone = async {
-            while registry.open() > 0 {
-                tokio::time::sleep(DRAIN_LOOK).await;
-            }
-        };
-        let _ = tokio::time::timeout(CUT_WAIT, gone).await;
-    }
+    tokio::time::timeout(span, empty).await.is_ok()
 }
 
 /// Accepts for ever. Every connection runs as its own task of this worker, so a panic costs that connection only.
@@ -364,4 +377,6 @@ impl<H: Handler> Front<H> {
 const BACKLOG: i32 = 4096;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 const DRAIN_LOOK: Duration = Duration::from_millis(25);
+/// For the close frames of WebSockets; a little longer than one of them may take.
+const FAREWELL: Duration = Duration::from_millis(400);
 const CUT_WAIT: Duration = Duration::from_secs(2);

@@ -109,7 +109,8 @@ async fn echo(upgraded: hyper::upgrade::Upgraded) {
             }
         }
     };
-    let running = tunnel::run(client, near, Cut::new(), Duration::from_secs(60), false);
+    let ends = tunnel::TunnelEnds { idle: Duration::from_secs(60), closing: Cut::new() };
+    let running = tunnel::run(client, near, Cut::new(), &ends, false);
     tokio::join!(running, echoing);
 }
 

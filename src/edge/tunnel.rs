@@ -40,12 +40,21 @@ pub enum TunnelEnd {
     Server(io::Error),
 }
 
-/// Runs a tunnel to its end. `idle` ends it when nothing moved in either direction for so long (up to a quarter more:
+/// What ends tunnels besides their two sides and the permission.
+#[derive(Debug, Clone)]
+pub struct TunnelEnds {
+    /// Nothing moved in either direction for so long.
+    pub idle: Duration,
+    /// Raised when the drain time is over, a moment before connections are cut, so that clients can be told.
+    pub closing: Cut,
+}
+
+/// Runs a tunnel to its end. `ends.idle` ends it when nothing moved in either direction for so long (up to a quarter more:
 /// there is one timer per tunnel, not one per read). When `websocket` says that frames are relayed, a client whose
 /// tunnel is cut is told why in a close frame, if it has whole frames so far.
 ///
 /// Both halves are dropped at the end, which closes both connections.
-pub async fn run<C, S>(mut client: C, mut server: S, cut: Cut, idle: Duration, websocket: bool) -> TunnelOutcome
+pub async fn run<C, S>(mut client: C, mut server: S, cut: Cut, ends: &TunnelEnds, websocket: bool) -> TunnelOutcome
 where
     C: AsyncRead + AsyncWrite + Unpin,
     S: AsyncRead + AsyncWrite + Unpin,
@@ -58,7 +67,8 @@ where
             // The cut is looked at first, so that a busy stream cannot outrun it.
             biased;
             reason = cut.raised() => TunnelEnd::Cut(reason),
-            end = until_idle(copying, idle) => end,
+            reason = ends.closing.raised() => TunnelEnd::Cut(reason),
+            end = until_idle(copying, ends.idle) => end,
         }
     };
     if let Some((code, reason)) = close_reason(&ended_by)

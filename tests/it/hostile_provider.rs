@@ -1,11 +1,12 @@
 //! A provider that is hostile, broken or merely different: nobody gets in by it, and honest people still do.
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{KeyPair as _, RSA_PKCS1_SHA256};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use portcullis::facts::{Clock as _, SystemClock};
 use portcullis::simulator::{APP_ID, DORA, FederatedCredential, FederatedKeys, Options, Simulator};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -238,9 +239,8 @@ impl Key {
         json!({ "keys": [{ "kty": "RSA", "use": "sig", "kid": "cluster-1", "n": n, "e": e }] })
     }
 
-    #[expect(clippy::disallowed_methods, reason = "the other issuer has a clock of its own")]
     fn federated_token(&self) -> String {
-        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
+        let now = SystemClock::new().now().0;
         let header = json!({ "alg": "RS256", "typ": "JWT", "kid": "cluster-1" });
         let claims =
             json!({ "iss": ISSUER, "sub": SUBJECT, "aud": AUDIENCE, "iat": now, "nbf": now, "exp": now + 600 });

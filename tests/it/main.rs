@@ -12,13 +12,13 @@
 )]
 #![allow(dead_code, reason = "the world offers more than the tests of one stage use")]
 
-mod binding;
 mod admin;
+mod binding;
 mod command_line;
 mod faults;
 mod framing;
-mod private_access;
 mod hostile_provider;
+mod private_access;
 mod relying_party;
 mod sessions;
 mod sign_in;

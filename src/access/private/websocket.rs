@@ -28,7 +28,7 @@ use super::upstream::Lease;
 use crate::access::AccessError;
 use crate::access::gate::Permit;
 use crate::access::stream::StreamEntry;
-use crate::edge::tunnel::TunnelEnd;
+use crate::edge::tunnel::{TunnelEnd, TunnelEnds};
 use crate::edge::{Body, tunnel};
 
 /// Whether the request wants to become a WebSocket and the app takes those. Any other `Upgrade` is stripped later.
@@ -71,7 +71,7 @@ pub(super) async fn forward(
     head.version = Version::HTTP_11;
     head.extensions.clear();
     let entry = ctx.opening.map(|opening| opening.tunnel());
-    tokio::spawn(run(permit, lease, entry, client, server, ctx.upstreams.tunnel_idle()));
+    tokio::spawn(run(permit, lease, entry, client, server, ctx.upstreams.tunnel_ends()));
     Ok(Response::from_parts(head, Body::Empty))
 }
 
@@ -82,7 +82,7 @@ async fn run(
     entry: Option<StreamEntry>,
     client: OnUpgrade,
     server: OnUpgrade,
-    idle: Duration,
+    ends: TunnelEnds,
 ) {
     let _held = permit.person().map(|person| person.session.hold());
     let both = async { Ok::<_, hyper::Error>((client.await?, server.await?)) };
@@ -92,7 +92,7 @@ async fn run(
         Ok(Err(error)) => return tracing::debug!(%error, "websocket not established"),
         Err(_) => return,
     };
-    let outcome = tunnel::run(TokioIo::new(client), TokioIo::new(server), permit.cut().clone(), idle, true).await;
+    let outcome = tunnel::run(TokioIo::new(client), TokioIo::new(server), permit.cut().clone(), &ends, true).await;
     drop(lease);
     if let Some(entry) = entry {
         entry.received(outcome.to_server);

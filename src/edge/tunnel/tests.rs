@@ -13,7 +13,30 @@ fn tunnel(
 ) -> (DuplexStream, DuplexStream, tokio::task::JoinHandle<TunnelOutcome>) {
     let (client, near) = duplex(4096);
     let (server, far) = duplex(4096);
-    (client, server, tokio::spawn(run(near, far, cut.clone(), idle, websocket)))
+    (client, server, tokio::spawn(run_for(near, far, cut.clone(), idle, websocket)))
+}
+
+async fn run_for(
+    client: impl AsyncRead + AsyncWrite + Unpin,
+    server: impl AsyncRead + AsyncWrite + Unpin,
+    cut: Cut,
+    idle: Duration,
+    websocket: bool,
+) -> TunnelOutcome {
+    run(client, server, cut, &TunnelEnds { idle, closing: Cut::new() }, websocket).await
+}
+
+#[tokio::test]
+async fn a_websocket_is_told_that_the_gateway_goes_away() {
+    let ((mut client, near), (_server, far)) = (duplex(4096), duplex(4096));
+    let ends = TunnelEnds { idle: LONG, closing: Cut::new() };
+    let closing = ends.closing.clone();
+    let running = tokio::spawn(async move { run(near, far, Cut::new(), &ends, true).await });
+    closing.raise(CutReason::ShuttingDown);
+    let mut told = Vec::new();
+    client.read_to_end(&mut told).await.unwrap();
+    assert_eq!(told.get(2..4), Some(&1001u16.to_be_bytes()[..]), "{told:?}");
+    assert!(matches!(running.await.unwrap().ended_by, TunnelEnd::Cut(CutReason::ShuttingDown)));
 }
 
 const LONG: Duration = Duration::from_secs(3600);
@@ -78,7 +101,7 @@ async fn a_cut_stops_a_stream_that_never_runs_dry() {
     let (near, far) = (tokio::io::repeat(1), tokio::io::repeat(2));
     let client = tokio::io::join(near, tokio::io::sink());
     let server = tokio::io::join(far, tokio::io::sink());
-    let running = tokio::spawn(run(client, server, cut.clone(), LONG, false));
+    let running = tokio::spawn(run_for(client, server, cut.clone(), LONG, false));
     tokio::task::yield_now().await;
     cut.raise(CutReason::SignedOut);
     let outcome = tokio::time::timeout(Duration::from_secs(10), running).await.expect("not cut").unwrap();

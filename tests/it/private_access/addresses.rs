@@ -284,7 +284,8 @@ async fn forwarded_chains_are_believed_from_listed_proxies_only() {
             (request.header("x-forwarded-proto"), request.header("x-forwarded-host")),
             (Some("https"), Some(APP))
         );
-        assert_eq!(super::events(&world, "decision").last().unwrap()["client"], client, "{chain}");
+        let written = || async { super::events(&world, "decision").last().unwrap()["client"] == client };
+        crate::world::eventually(&format!("{chain} is written"), std::time::Duration::from_secs(5), written).await;
     }
     let seen = world.app.seen();
     let unreadable = format!("Cookie: {cookie}\r\nX-Forwarded-For: nonsense\r\n");

@@ -113,6 +113,8 @@ async fn each_decision_is_written_once_with_the_id_that_the_answer_carries() {
     let world = world(rules(), "").await;
     let alice = world.cookie(ALICE).await;
     let mut ids = Vec::new();
+    let written = || async { events(&world, "decision").iter().any(|line| line["path"] == "/signed-in") };
+    crate::world::eventually("the sign-in is written", std::time::Duration::from_secs(5), written).await;
     let before = events(&world, "decision").len();
     for (path, reason, verdict) in [("/ok", "rule_allows", "allow"), ("/admin", "rule_blocks", "block")] {
         let id = get(&world, &alice, path).await.header("x-request-id").unwrap().to_owned();

@@ -20,6 +20,8 @@ use crate::access::AccessError;
 use crate::access::private::body::Outgoing;
 use crate::access::private::config::Protocol;
 use crate::access::private::routes::App;
+use crate::cut::Cut;
+use crate::edge::tunnel::TunnelEnds;
 use crate::telemetry::metrics::AppMetrics;
 
 /// One worker's upstream connections.
@@ -28,8 +30,8 @@ pub struct Upstreams {
     state: Mutex<State>,
     sweep: Mutex<Sweep>,
     pub(super) names: Names,
-    /// See [`Upstreams::with_tunnel_idle`].
-    tunnel_idle: Option<Duration>,
+    /// See [`Upstreams::with_tunnel_ends`].
+    tunnel_ends: Option<TunnelEnds>,
 }
 
 #[derive(Default)]
@@ -80,15 +82,16 @@ impl Upstreams {
         Arc::new(Self::default())
     }
 
-    /// How long a WebSocket may be silent in both directions; ten minutes unless set.
+    /// What ends WebSockets; unless set, only ten minutes of silence in both directions.
     #[must_use]
-    pub const fn with_tunnel_idle(mut self, idle: Duration) -> Self {
-        self.tunnel_idle = Some(idle);
+    pub fn with_tunnel_ends(mut self, ends: TunnelEnds) -> Self {
+        self.tunnel_ends = Some(ends);
         self
     }
 
-    pub(in crate::access::private) fn tunnel_idle(&self) -> Duration {
-        self.tunnel_idle.unwrap_or(Duration::from_secs(600))
+    pub(in crate::access::private) fn tunnel_ends(&self) -> TunnelEnds {
+        let forgiving = || TunnelEnds { idle: Duration::from_secs(600), closing: Cut::new() };
+        self.tunnel_ends.clone().unwrap_or_else(forgiving)
     }
 
     /// A connection to one of the app's endpoints: an idle one, or a new one, or the next one that becomes free.
