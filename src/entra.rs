@@ -5,6 +5,7 @@ mod config;
 mod credential;
 mod discovery;
 mod error;
+pub mod graph;
 mod http;
 mod keys;
 mod oidc;

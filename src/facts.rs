@@ -5,6 +5,7 @@ mod clock;
 mod destination;
 mod duration;
 mod guid;
+mod risk;
 mod subject;
 
 pub use client::{ClientConn, HttpVersion};
@@ -12,6 +13,7 @@ pub use clock::{Clock, ManualClock, SharedClock, SystemClock, Tick, UnixTime};
 pub use destination::{AppId, Destination};
 pub use duration::{ParseDurationError, format_duration, parse_duration};
 pub use guid::{Guid, ObjectId, ParseGuidError, TenantId};
+pub use risk::{RiskLevel, RiskReading, RiskState};
 pub use subject::{Groups, Subject, UserKey};
 
 /// Everything a decision may depend on, gathered before [`crate::policy::Policy::decide`] is called.

@@ -65,7 +65,7 @@ impl Signer {
 
 /// What to answer with.
 #[derive(Clone)]
-pub(super) enum Reply {
+pub(in crate::entra) enum Reply {
     /// A whole answer.
     Whole { status: u16, headers: String, body: String },
     /// Accepts the request and says nothing, ever.
@@ -79,11 +79,11 @@ pub(super) enum Reply {
 }
 
 impl Reply {
-    pub(super) fn json(body: &Value) -> Self {
+    pub(in crate::entra) fn json(body: &Value) -> Self {
         Self::text(200, "application/json; charset=utf-8", &body.to_string())
     }
 
-    pub(super) fn text(status: u16, kind: &str, body: &str) -> Self {
+    pub(in crate::entra) fn text(status: u16, kind: &str, body: &str) -> Self {
         let headers = format!("content-type: {kind}\r\n");
         Self::Whole { status, headers, body: body.to_owned() }
     }
@@ -96,8 +96,8 @@ struct Stage {
 }
 
 /// A listening provider; stops when dropped.
-pub(super) struct Provider {
-    pub(super) base: Url,
+pub(in crate::entra) struct Provider {
+    pub(in crate::entra) base: Url,
     stage: Arc<Mutex<Stage>>,
     task: tokio::task::JoinHandle<()>,
 }
@@ -109,12 +109,12 @@ impl Drop for Provider {
 }
 
 impl Provider {
-    pub(super) async fn start() -> Self {
+    pub(in crate::entra) async fn start() -> Self {
         Self::start_with(None).await
     }
 
     /// The same over TLS.
-    pub(super) async fn start_tls(config: rustls::ServerConfig) -> Self {
+    pub(in crate::entra) async fn start_tls(config: rustls::ServerConfig) -> Self {
         Self::start_with(Some(tokio_rustls::TlsAcceptor::from(Arc::new(config)))).await
     }
 
@@ -145,18 +145,18 @@ impl Provider {
     }
 
     /// A provider with one tenant whose tokens `signer` signs.
-    pub(super) async fn with(signer: &Signer) -> Self {
+    pub(in crate::entra) async fn with(signer: &Signer) -> Self {
         let provider = Self::start().await;
         provider.publish(TENANT, &[signer.jwk()]);
         provider
     }
 
-    pub(super) fn publish(&self, tenant: &str, keys: &[Value]) {
+    pub(in crate::entra) fn publish(&self, tenant: &str, keys: &[Value]) {
         self.reply(&discovery_path(tenant), Reply::json(&self.discovery(tenant)));
         self.reply(&format!("/{tenant}/keys"), Reply::json(&json!({ "keys": keys })));
     }
 
-    pub(super) fn discovery(&self, tenant: &str) -> Value {
+    pub(in crate::entra) fn discovery(&self, tenant: &str) -> Value {
         let at = |rest: &str| format!("{}{tenant}/{rest}", self.base);
         let issuer = if tenant == "organizations" { format!("{}{{tenantid}}/v2.0", self.base) } else { at("v2.0") };
         json!({
@@ -165,50 +165,50 @@ impl Provider {
         })
     }
 
-    pub(super) fn reply(&self, path: &str, reply: Reply) {
+    pub(in crate::entra) fn reply(&self, path: &str, reply: Reply) {
         self.stage.lock().unwrap().replies.insert(path.to_owned(), reply);
     }
 
     /// Lets the token endpoint answer with `token`.
-    pub(super) fn give(&self, token: &str) {
+    pub(in crate::entra) fn give(&self, token: &str) {
         self.give_all(&json!({ "token_type": "Bearer", "expires_in": "3600", "access_token": "a", "id_token": token }));
     }
 
-    pub(super) fn give_all(&self, answer: &Value) {
+    pub(in crate::entra) fn give_all(&self, answer: &Value) {
         self.reply(&format!("/{TENANT}/token"), Reply::json(answer));
     }
 
-    pub(super) fn refuse(&self, status: u16, body: &Value) {
+    pub(in crate::entra) fn refuse(&self, status: u16, body: &Value) {
         self.reply(&format!("/{TENANT}/token"), Reply::text(status, "application/json", &body.to_string()));
     }
 
-    pub(super) fn hits(&self, path: &str) -> usize {
+    pub(in crate::entra) fn hits(&self, path: &str) -> usize {
         self.stage.lock().unwrap().requests.iter().filter(|(own, _)| own == path).count()
     }
 
     /// Head and body of the last request to `path`.
-    pub(super) fn last(&self, path: &str) -> String {
+    pub(in crate::entra) fn last(&self, path: &str) -> String {
         let stage = self.stage.lock().unwrap();
         stage.requests.iter().rev().find(|(own, _)| own == path).unwrap().1.clone()
     }
 
     /// The form of the last token request.
-    pub(super) fn last_form(&self, tenant: &str) -> HashMap<String, String> {
+    pub(in crate::entra) fn last_form(&self, tenant: &str) -> HashMap<String, String> {
         let request = self.last(&format!("/{tenant}/token"));
         let (_, body) = request.split_once("\r\n\r\n").unwrap();
         url::form_urlencoded::parse(body.as_bytes()).into_owned().collect()
     }
 
-    pub(super) fn issuer(&self, tenant: &str) -> String {
+    pub(in crate::entra) fn issuer(&self, tenant: &str) -> String {
         format!("{}{tenant}/v2.0", self.base)
     }
 
     /// The claims of a token that is good at [`NOW`].
-    pub(super) fn claims(&self) -> Value {
+    pub(in crate::entra) fn claims(&self) -> Value {
         claims(&self.issuer(TENANT))
     }
 
-    pub(super) fn config(&self) -> Config {
+    pub(in crate::entra) fn config(&self) -> Config {
         Config {
             authority: self.base.clone(),
             tenants: vec![tenant(TENANT)],
@@ -223,11 +223,11 @@ impl Provider {
         }
     }
 
-    pub(super) fn party(&self) -> (RelyingParty, Arc<ManualClock>) {
+    pub(in crate::entra) fn party(&self) -> (RelyingParty, Arc<ManualClock>) {
         self.party_with(self.config())
     }
 
-    pub(super) fn party_with(&self, config: Config) -> (RelyingParty, Arc<ManualClock>) {
+    pub(in crate::entra) fn party_with(&self, config: Config) -> (RelyingParty, Arc<ManualClock>) {
         let clock = Arc::new(ManualClock::at(UnixTime(NOW)));
         (RelyingParty::new(config, clock.clone()).unwrap(), clock)
     }
@@ -247,7 +247,7 @@ pub(in crate::entra) fn tenant(text: &str) -> TenantId {
     text.parse().unwrap()
 }
 
-pub(super) fn discovery_path(tenant: &str) -> String {
+pub(in crate::entra) fn discovery_path(tenant: &str) -> String {
     format!("/{tenant}/v2.0/.well-known/openid-configuration")
 }
 
