@@ -140,7 +140,8 @@ async fn graph_lists_what_was_granted() {
     assert_eq!((&principal["appId"], &principal["accountEnabled"]), (&json!(APP_ID), &json!(true)));
     let id = principal["id"].as_str().unwrap();
     let granted = c.read(&format!("servicePrincipals/{id}/appRoleAssignments")).await;
-    let roles: Vec<&str> = granted["value"].as_array().unwrap().iter().map(|r| r["appRoleId"].as_str().unwrap()).collect();
+    let roles: Vec<&str> =
+        granted["value"].as_array().unwrap().iter().map(|r| r["appRoleId"].as_str().unwrap()).collect();
     assert!(roles.contains(&"dc5007c0-2d7d-4c42-879c-2dab87571379"), "IdentityRiskyUser.Read.All");
     assert!(!roles.contains(&"741f803b-c850-494e-b5df-cde7c675a1ca"), "User.ReadWrite.All is not granted");
 }

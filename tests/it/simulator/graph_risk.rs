@@ -124,7 +124,8 @@ async fn risk_follows_the_control_api() {
     let mut c = Client::demo().await;
     c.order(Method::PUT, "/sim/v1/people/alice/risk", json!({"level": "low"})).await;
     assert_eq!(c.read(&format!("{RISKY}/{ALICE}")).await["riskLevel"], "low");
-    let wrong = json!([{"at_seconds": 1, "who": "alice", "risk": "high"}, {"at_seconds": 2, "who": "x", "risk": "low"}]);
+    let wrong =
+        json!([{"at_seconds": 1, "who": "alice", "risk": "high"}, {"at_seconds": 2, "who": "x", "risk": "low"}]);
     assert_eq!(c.b.json(Method::POST, "/sim/v1/script", wrong).await.status, StatusCode::NOT_FOUND);
     let script = json!([
         {"at_seconds": 600, "who": "alice", "risk": "high"}, {"at_seconds": 1_200, "who": "alice", "risk": "none"},
