@@ -125,7 +125,7 @@ impl Sealed for Code {
     }
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+/// By reference, as serde calls it.
 const fn is_zero(number: &u32) -> bool {
     *number == 0
 }
