@@ -99,6 +99,7 @@ impl Served {
             AccessError::UpstreamBusy => UpstreamFault::Busy,
             AccessError::BodyTooLarge
             | AccessError::BodyBroken
+            | AccessError::BodyStalled
             | AccessError::Headers(_)
             | AccessError::Expectation
             | AccessError::WebSocketVersion
