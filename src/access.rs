@@ -26,7 +26,7 @@ use crate::audit::AuditLog;
 use crate::cut::Cut;
 use crate::edge::tunnel::TunnelEnds;
 use crate::edge::{Body, Handler};
-use crate::facts::{ClientConn, SharedClock};
+use crate::facts::{ClientConn, SharedClock, Tick, UnixTime};
 use crate::generation::{Generation, Held};
 use crate::pages::{Audience, Pages};
 use crate::policy::Policy;
@@ -104,6 +104,8 @@ struct Local {
     apps: Vec<Arc<AppBook>>,
     /// Stands in for the session's signal when a rule allows anyone.
     anonymous: Cut,
+    /// Whom this worker met lately.
+    people: gate::KnownPeople,
 }
 
 /// What the gateway remembers of one client connection.
@@ -119,6 +121,9 @@ struct Asked<'a> {
     host: &'a str,
     client: IpAddr,
     app: &'a Arc<App>,
+    /// When it came; read once, because the clock costs.
+    now: UnixTime,
+    tick: Tick,
 }
 
 impl Gateway {
@@ -183,7 +188,8 @@ impl Gateway {
             return respond::refuse(local, audience, Some(app), &Refusal::MethodNotAllowed, served);
         }
         // The app's own spelling of its host: borrowed from this generation, so nothing is copied per request.
-        let asked = Asked { connection, host: &app.config.host, client, app };
+        let (now, tick) = (local.world.clock.now(), served.began());
+        let asked = Asked { connection, host: &app.config.host, client, app, now, tick };
         drop(host);
         self.to_app(local, &asked, Request::from_parts(parts, body), audience, served).await
     }
@@ -203,7 +209,7 @@ impl Gateway {
                 let world = &local.world;
                 let assertion = permit.person().map(|person| {
                     world.sign_in.refresh_if_due(&person.session);
-                    person.assertion(&world.assertions, asked.app, world.clock.now())
+                    person.assertion(&world.assertions, asked.app, asked.now)
                 });
                 let Ok(assertion) = assertion.transpose() else {
                     return respond::refuse(local, audience, Some(asked.app), &Refusal::NoAssertion, served);
@@ -342,7 +348,7 @@ impl Local {
         };
         let apps: Vec<Arc<AppBook>> = world.routes.apps().iter().map(book).collect();
         upstreams.count_in(apps.iter().map(|book| Arc::clone(&book.app)).collect());
-        Self { number: world.number(), world, apps, anonymous: Cut::new() }
+        Self { number: world.number(), world, apps, anonymous: Cut::new(), people: gate::KnownPeople::new() }
     }
 }
 

@@ -114,7 +114,7 @@ impl SignIn {
             ("sign-in", false) => start::begin(self, &visit).await,
             ("enter", false) => enter::enter(self, &visit).await,
             ("resume", false) => enter::resume(self, &visit),
-            ("sign-out", false) => Ok(self.to_sign_out()),
+            ("sign-out", false) => Ok(self.to_sign_out(&visit)),
             ("me", _) => portal::me(self, &visit).await,
             _ => Ok(reply::page(self, &Page::NotFound, &visit, Vec::new())),
         };
@@ -150,8 +150,9 @@ impl SignIn {
         &self.parts.config
     }
 
-    fn to_sign_out(&self) -> Response<Body> {
-        reply::redirect(&format!("{}{PREFIX}sign-out", self.parts.config.origin()), Vec::new())
+    fn to_sign_out(&self, visit: &Visit) -> Response<Body> {
+        let cookies = browser::anew(self, visit, cookie::SameSite::Lax).into_iter().collect();
+        reply::redirect(&format!("{}{PREFIX}sign-out", self.parts.config.origin()), cookies)
     }
 
     /// The session of the cookie that came with `visit`, if it is alive on this host.

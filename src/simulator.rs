@@ -13,15 +13,20 @@
 //! - `/token` for codes, refresh tokens (rotated, old ones stay alive) and client credentials; client secret (post and
 //!   basic), certificate assertions, federated credentials; failures in Microsoft's JSON shape.
 //! - `/logout` with one hidden frame per app (front-channel logout).
+//! - Microsoft Graph under `/v1.0/`: users, groups, memberships, delta queries, Identity Protection with its shared
+//!   quota, account actions, service principals, `$batch`; tenants of up to a million computed people.
+//! - `/v2.0/adminconsent`, with a page where one accepts or declines; whoever opens it counts as an administrator.
 //! - Levers per person (disable, delete, revoke, second factor, policy block, assignment, password, guest), for the keys,
 //!   the clock, delays and failures, and ID tokens that are wrong on purpose: as functions ([`Levers`], [`WorldHandle`])
 //!   and as JSON under `/sim/v1/` for loopback callers.
 //!
 //! # What it does not
 //! - Implicit and hybrid flows (refused with 700054, as for an app that did not switch them on), device code, on behalf
-//!   of, UserInfo, admin consent, Microsoft Graph. The endpoints that discovery must name answer 404.
+//!   of, UserInfo. The endpoints that discovery must name answer 404.
 //! - Several accounts in one browser session: signing in as another person replaces the first, and `logout_hint` is
 //!   therefore ignored.
+//! - Of Graph: change notifications, sign-in and audit logs, `beta`, calls on behalf of a person, directory roles of
+//!   apps (so nobody may touch an administrator's account), quotas in resource units.
 //! - Conditional Access beyond its outcomes; `max_age`, `acr_values`, `id_token_hint`, `ui_locales` (undocumented for
 //!   Entra) are ignored; assertions may be replayed, since no page says that Entra stops it.
 //! - It is stricter than Entra in one place: a missing `redirect_uri` is refused instead of picked at random.
@@ -30,6 +35,7 @@
 mod aadsts;
 mod control;
 mod faults;
+mod graph;
 mod json;
 mod jwt;
 mod keys;
@@ -52,13 +58,14 @@ use tokio_util::sync::CancellationToken;
 use url::Url;
 
 pub use faults::{Endpoint, Fault, Hostile};
+pub use graph::GraphFault;
 pub use keys::KeyDocument;
 pub use levers::{Levers, WorldHandle};
 pub use world::{
     ADMINS, ALICE, APP_ID, APP_OBJECT_ID, APP_SECRET, App, BOB, CONTOSO, CONTOSO_DOMAIN, ClientSecret, ContextPolicy,
-    DAN, DORA, DORA_GROUPS, FABRIKAM, FABRIKAM_ALICE, FABRIKAM_DOMAIN, FABRIKAM_MARIO, FederatedCredential,
-    FederatedKeys, GUS, Group, GroupClaims, MALLORY, NORA, OptionalClaims, PASSWORD, PAYROLL, Person, STAFF,
-    ServicePrincipal, Tenant, World,
+    Crowd, DAN, DORA, DORA_GROUPS, FABRIKAM, FABRIKAM_ALICE, FABRIKAM_DOMAIN, FABRIKAM_MARIO, FederatedCredential,
+    FederatedKeys, GUS, Group, GroupClaims, MALLORY, NORA, OptionalClaims, PASSWORD, PAYROLL, Person, Risk, RiskLevel,
+    RiskStep, STAFF, ServicePrincipal, Tenant, World,
 };
 
 use keys::KeyRing;
@@ -127,7 +134,7 @@ impl Simulator {
             tokio::task::spawn_blocking(move || KeyRing::generate(&text)).await.map_err(|_| SimulatorError::Key)??
         };
         let state = Arc::new(State::new(text, options.world, keys, options.clock_skew_seconds));
-        let router = oidc::routes(&state).merge(control::routes(&state));
+        let router = oidc::routes(&state).merge(graph::routes(&state)).merge(control::routes(&state));
         let stop = CancellationToken::new();
         let task = tokio::spawn(listen::serve(listener, router, stop.clone()));
         let (world, levers) = (WorldHandle::new(Arc::clone(&state)), Levers::new(state));

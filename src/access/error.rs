@@ -24,6 +24,9 @@ pub enum AccessError {
     /// The client's request body broke off or was malformed while it was being forwarded: 400, and the connection ends.
     #[error("the request body broke off")]
     BodyBroken,
+    /// The client sent nothing more of its request body for too long: 408.
+    #[error("the request body made no progress in time")]
+    BodyStalled,
     /// The request's headers contradict each other or try to take ours away: 400.
     #[error("the request headers are not acceptable")]
     Headers(#[source] HeaderFault),

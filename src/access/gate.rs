@@ -1,5 +1,6 @@
 //! The one gate: session and policy in, a [`Permit`] or a refusal out. The only place that grants.
 
+mod known;
 mod permit;
 mod person;
 
@@ -7,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use http::Request;
 
+pub(super) use known::KnownPeople;
 pub use permit::Permit;
 pub use person::Person;
 
@@ -15,7 +17,7 @@ use super::refusal::Refusal;
 use super::{Asked, Local};
 use crate::facts::{Destination, Facts};
 use crate::policy::{Reason, Verdict};
-use crate::session::{Lookup, Session};
+use crate::session::{CookieKey, Lookup, Session};
 use crate::sign_in::cookie;
 use crate::telemetry::WorkerMetrics;
 
@@ -61,7 +63,7 @@ pub(super) async fn pass<B>(
             path: request.uri().path(),
         },
         client: asked.client,
-        now: local.world.clock.now(),
+        now: asked.now,
     };
     let decision = local.world.policy.decide(&facts);
     worker.decided(decision.reason);
@@ -83,7 +85,7 @@ fn remembered(local: &Local, asked: &Asked<'_>, value: &[u8]) -> Option<Arc<Pers
         && *known.host == *asked.host
         && known.generation == local.number
         && known.version == known.person.session.version();
-    if !same || known.person.session.touch(local.world.clock.tick()).is_err() {
+    if !same || known.person.session.touch(asked.tick).is_err() {
         return None;
     }
     Some(Arc::clone(&known.person))
@@ -118,22 +120,31 @@ async fn verified(
     if session.touch(local.world.clock.tick()).is_err() {
         return Ok(None);
     }
-    Ok(Some(remember(local, asked, value, session)))
+    Ok(Some(remember(local, asked, value, (key, session))))
 }
 
-fn remember(local: &Local, asked: &Asked<'_>, value: &[u8], session: Arc<Session>) -> Arc<Person> {
-    // The version is read before the subject: if it moves in between, the memo is merely made anew next time.
-    let version = session.version();
-    let subject = session.subject();
-    let headers = person::headers(&local.world.identity_headers, &subject);
-    let person = Arc::new(Person { session, subject, headers, version, asserted: CachedAssertion::default() });
+/// Makes the person known to the connection, and takes over what other connections of this worker know of them.
+fn remember(local: &Local, asked: &Asked<'_>, value: &[u8], (key, session): (CookieKey, Arc<Session>)) -> Arc<Person> {
+    let person = local.people.find(&key, &session).unwrap_or_else(|| {
+        let person = Arc::new(introduced(local, session));
+        local.people.keep(key, &person);
+        person
+    });
     let remembered = Remembered {
         host: asked.host.into(),
         cookie: value.into(),
-        version,
+        version: person.version,
         generation: local.number,
         person: Arc::clone(&person),
     };
     *asked.connection.memo.lock().unwrap_or_else(PoisonError::into_inner) = Some(remembered);
     person
+}
+
+fn introduced(local: &Local, session: Arc<Session>) -> Person {
+    // The version is read before the subject: if it moves in between, the memo is merely made anew next time.
+    let version = session.version();
+    let subject = session.subject();
+    let headers = person::headers(&local.world.identity_headers, &subject);
+    Person { session, subject, headers, version, asserted: CachedAssertion::default() }
 }

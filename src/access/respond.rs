@@ -78,6 +78,7 @@ pub(super) fn fail(
         AccessError::UpstreamBusy => (Page::Busy, None),
         AccessError::BodyTooLarge => (Page::PayloadTooLarge, None),
         AccessError::BodyBroken => (bad("body_broken"), None),
+        AccessError::BodyStalled => (bad("body_stalled"), Some(StatusCode::REQUEST_TIMEOUT)),
         AccessError::Headers(_) => (bad("bad_header"), None),
         AccessError::NotRelayed => (bad("not_relayed"), None),
         AccessError::Expectation => (bad("expectation"), Some(StatusCode::EXPECTATION_FAILED)),

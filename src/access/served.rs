@@ -36,6 +36,11 @@ impl Served {
         self.id
     }
 
+    /// When its head was read.
+    pub(super) const fn began(&self) -> Tick {
+        self.began
+    }
+
     /// The request is for this app; its counters are this worker's own.
     pub(super) fn for_app(&mut self, local: &Local, app: &App) {
         self.book = usize::try_from(app.id.0).ok().and_then(|at| local.apps.get(at)).cloned();
@@ -94,6 +99,7 @@ impl Served {
             AccessError::UpstreamBusy => UpstreamFault::Busy,
             AccessError::BodyTooLarge
             | AccessError::BodyBroken
+            | AccessError::BodyStalled
             | AccessError::Headers(_)
             | AccessError::Expectation
             | AccessError::WebSocketVersion

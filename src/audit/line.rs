@@ -30,8 +30,8 @@ pub(super) fn write(out: &mut String, seq: u64, at: UnixTime, event: &Event) {
             let mut line = Line::begin(out, seq, at, "session_ended");
             line.plain("user", user);
             line.plain("session", format_args!("{:016x}", session.0));
-            line.plain("reason", reason.word());
-            line.plain("by", by.word());
+            line.word("reason", reason.word());
+            line.word("by", by.word());
             line.end();
         }
         Event::StreamCut(cut) => write_cut(Line::begin(out, seq, at, "stream_cut"), cut),
@@ -61,14 +61,14 @@ fn write_decision(mut line: Line<'_>, decision: &Decision) {
     line.plain("request_id", decision.request);
     line.plain("client", decision.client);
     line.who(decision.who.as_ref());
-    line.plain("auth", decision.auth.word());
+    line.word("auth", decision.auth.word());
     line.text("app", &decision.app);
     line.text("host", &decision.host);
     line.text("method", decision.method.as_str());
     line.text("path", &decision.path);
-    line.plain("verdict", decision.decision.verdict.word());
-    line.plain("reason", decision.decision.reason.word());
-    line.plain("step", decision.decision.step.word());
+    line.word("verdict", decision.decision.verdict.word());
+    line.word("reason", decision.decision.reason.word());
+    line.word("step", decision.decision.step.word());
     if let Some(rule) = &decision.decision.rule {
         line.text("rule", rule);
     }
@@ -80,7 +80,7 @@ fn write_sign_in(mut line: Line<'_>, sign_in: &SignIn) {
     line.plain("request_id", sign_in.request);
     line.plain("client", sign_in.client);
     line.who(sign_in.who.as_ref());
-    line.plain("outcome", sign_in.outcome.word());
+    line.word("outcome", sign_in.outcome.word());
     if let Some(code) = &sign_in.provider_code {
         line.text("provider_code", code);
     }
@@ -94,15 +94,15 @@ fn write_cut(mut line: Line<'_>, cut: &StreamCut) {
     line.plain("request_id", cut.request);
     line.who(cut.who.as_ref());
     line.text("app", &cut.app);
-    line.plain("reason", cut.reason.word());
+    line.word("reason", cut.reason.word());
     line.end();
 }
 
 fn write_admin(mut line: Line<'_>, action: &AdminAction) {
     line.plain("client", action.client);
-    line.plain("action", action.action);
+    line.word("action", action.action);
     line.text("target", &action.target);
-    line.plain("outcome", action.outcome);
+    line.word("outcome", action.outcome);
     line.number("count", action.count);
     line.end();
 }
@@ -114,13 +114,31 @@ impl<'a> Line<'a> {
     fn begin(out: &'a mut String, seq: u64, at: UnixTime, event: &'static str) -> Self {
         let _ = write!(out, "{{\"seq\":{seq},\"time\":\"");
         write_time(out, at);
-        let _ = write!(out, "\",\"event\":\"{event}\"");
-        Self(out)
+        let mut line = Self(out);
+        line.0.push('"');
+        line.word("event", event);
+        line
     }
 
-    /// A value of ours that needs no escaping: words, numbers in quotes, addresses.
+    /// The part of a member before its value.
+    fn key(&mut self, key: &'static str) {
+        self.0.push_str(",\"");
+        self.0.push_str(key);
+        self.0.push_str("\":\"");
+    }
+
+    /// A word of ours.
+    fn word(&mut self, key: &'static str, value: &'static str) {
+        self.key(key);
+        self.0.push_str(value);
+        self.0.push('"');
+    }
+
+    /// A value of ours that needs no escaping: numbers in quotes, addresses.
     fn plain(&mut self, key: &'static str, value: impl Display) {
-        let _ = write!(self.0, ",\"{key}\":\"{value}\"");
+        self.key(key);
+        let _ = write!(self.0, "{value}");
+        self.0.push('"');
     }
 
     fn maybe(&mut self, key: &'static str, value: Option<impl Display>) {
@@ -135,7 +153,17 @@ impl<'a> Line<'a> {
 
     /// A value from outside: escaped and cut at [`MAX_TEXT`] bytes.
     fn text(&mut self, key: &'static str, value: &str) {
-        let _ = write!(self.0, ",\"{key}\":\"");
+        self.key(key);
+        // Nearly every value needs no escape: it is copied whole.
+        if value.len() <= MAX_TEXT && value.bytes().all(is_plain) {
+            self.0.push_str(value);
+        } else {
+            self.escaped(value);
+        }
+        self.0.push('"');
+    }
+
+    fn escaped(&mut self, value: &str) {
         for (at, character) in value.char_indices() {
             if at >= MAX_TEXT {
                 self.0.push_str("\\u2026");
@@ -152,7 +180,6 @@ impl<'a> Line<'a> {
                 }
             }
         }
-        self.0.push('"');
     }
 
     fn who(&mut self, who: Option<&Who>) {
@@ -167,6 +194,11 @@ impl<'a> Line<'a> {
     fn end(self) {
         self.0.push_str("}\n");
     }
+}
+
+/// Whether a byte stands for itself in a line.
+const fn is_plain(byte: u8) -> bool {
+    matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'\\'
 }
 
 /// RFC 3339 in UTC, whole seconds. Days to date after Howard Hinnant's `civil_from_days`.

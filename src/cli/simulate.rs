@@ -1,5 +1,7 @@
 //! `portcullis simulate`: the Entra look-alike on its own, for development and tests.
 
+mod risk;
+
 use std::net::SocketAddr;
 
 use clap::Args;
@@ -28,6 +30,9 @@ pub(super) struct Arguments {
     /// Print one line of JSON instead of text.
     #[arg(long)]
     json: bool,
+    /// Move a lever of a simulator that runs already.
+    #[command(subcommand)]
+    lever: Option<risk::Lever>,
 }
 
 pub(super) fn run(arguments: &Arguments, output: &mut Output) -> Exit {
@@ -42,6 +47,9 @@ pub(super) fn run(arguments: &Arguments, output: &mut Output) -> Exit {
             return Exit::Invalid;
         }
     };
+    if let Some(lever) = &arguments.lever {
+        return runtime.block_on(risk::run(lever, output));
+    }
     match runtime.block_on(serve(arguments, output)) {
         Ok(()) => Exit::Done,
         Err(problem) => {

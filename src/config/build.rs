@@ -67,7 +67,7 @@ impl Build<'_> {
             self.add("listen.https", file.listen.https.span(), message);
         }
         let host = self.host("sign_in.host", &file.sign_in.host);
-        let apps: Vec<_> = file.app.iter().map(|app| self.app(app)).collect();
+        let apps: Vec<_> = file.app.iter().map(|app| self.app(app, edge.limits.body_idle)).collect();
         self.unique_apps(file, &apps, &host);
         let admin = self.admin(&file.admin);
         self.no_loops(file, &apps, &edge.https, admin.listen);

@@ -6,14 +6,16 @@ use http::{HeaderMap, HeaderValue};
 
 use super::cookie::{self, SameSite};
 use super::seal::{self, Browser};
+use super::{SignIn, Visit};
 use crate::facts::UnixTime;
 use crate::store::Keyring;
 
-/// Entering an app this often within [`QUIET`] without a session that sticks is a loop.
-const LOOP_ENTRIES: u32 = 4;
+/// Coming back this often in a row, each time with less than [`QUIET`] in between, is a loop: the session does not
+/// stick, and one more redirect would end the same way.
+const LOOP_ROUNDS: u32 = 2;
 
 /// After this much time without entering, the count starts again.
-const QUIET: Duration = Duration::from_secs(20);
+const QUIET: Duration = Duration::from_secs(60);
 
 /// The browser as its cookie says; `None` without a believable cookie.
 pub(super) fn known(keyring: &Keyring, headers: &HeaderMap, host: &str, now: UnixTime) -> Option<Browser> {
@@ -29,6 +31,14 @@ pub(super) fn known_or_new(keyring: &Keyring, headers: &HeaderMap, host: &str, n
     Some(Browser { id: seal::random::<16>()?, entries: 0, entered: UnixTime(0), session: None, made: now })
 }
 
+/// The `Set-Cookie` line for a browser that signs out here; `None` if it is not known.
+pub(super) fn anew(sign_in: &SignIn, visit: &Visit, same_site: SameSite) -> Option<HeaderValue> {
+    let keyring = &sign_in.parts.keyring;
+    let mut browser = known(keyring, &visit.headers, &visit.host, sign_in.now())?;
+    browser.start_anew();
+    set(keyring, &browser, &visit.host, same_site)
+}
+
 /// The `Set-Cookie` line for a browser.
 pub(super) fn set(keyring: &Keyring, browser: &Browser, host: &str, same_site: SameSite) -> Option<HeaderValue> {
     cookie::set(cookie::BROWSER, &seal::seal(keyring, host.as_bytes(), browser)?, same_site)
@@ -37,13 +47,25 @@ pub(super) fn set(keyring: &Keyring, browser: &Browser, host: &str, same_site: S
 impl Browser {
     /// Whether this browser keeps coming back: its session cookie does not stick.
     pub(super) fn is_looping(&self, now: UnixTime) -> bool {
-        self.entries >= LOOP_ENTRIES && now.since(self.entered) < QUIET
+        self.rounds(now) >= LOOP_ROUNDS
     }
 
-    /// Counts one more entry.
-    pub(super) fn enter(&mut self, now: UnixTime) {
-        self.entries = if now.since(self.entered) < QUIET { self.entries.saturating_add(1) } else { 1 };
+    /// How many rounds in a row lie behind this browser; what is sent away now is remembered with it.
+    pub(super) const fn rounds(&self, now: UnixTime) -> u32 {
+        if now.since(self.entered).as_secs() < QUIET.as_secs() { self.entries } else { 0 }
+    }
+
+    /// Counts an entry of somebody who was sent away after `rounds` rounds. In a loop each round begins after the one
+    /// before has ended. Parallel tabs were all sent away before the first of them came back, so they are one round.
+    pub(super) fn enter(&mut self, rounds: u32, now: UnixTime) {
+        let before = self.rounds(now);
+        self.entries = if before == 0 { 1 } else { before.max(rounds.saturating_add(1)) };
         self.entered = now;
+    }
+
+    /// Forgets the rounds: somebody who signs out and comes again is no loop.
+    pub(super) const fn start_anew(&mut self) {
+        self.entries = 0;
     }
 }
 
@@ -51,17 +73,35 @@ impl Browser {
 mod tests {
     use super::*;
 
+    fn newcomer() -> Browser {
+        Browser { id: String::new(), entries: 0, entered: UnixTime(0), session: None, made: UnixTime(1000) }
+    }
+
     #[test]
-    fn quick_returns_are_a_loop_and_slow_ones_are_not() {
-        let mut browser =
-            Browser { id: String::new(), entries: 0, entered: UnixTime(0), session: None, made: UnixTime(1000) };
-        for _ in 0..4 {
+    fn third_redirect_within_a_minute_is_a_loop_and_slow_returns_are_not() {
+        let mut browser = newcomer();
+        for _ in 0..2 {
             assert!(!browser.is_looping(UnixTime(1000)));
-            browser.enter(UnixTime(1000));
+            browser.enter(browser.rounds(UnixTime(1000)), UnixTime(1000));
         }
-        assert!(browser.is_looping(UnixTime(1005)));
-        assert!(!browser.is_looping(UnixTime(1020)));
-        browser.enter(UnixTime(1020));
+        assert!(browser.is_looping(UnixTime(1000)));
+        assert!(browser.is_looping(UnixTime(1059)));
+        assert!(!browser.is_looping(UnixTime(1060)));
+        browser.enter(browser.rounds(UnixTime(1060)), UnixTime(1060));
         assert_eq!(browser.entries, 1);
+    }
+
+    #[test]
+    fn tabs_that_were_sent_away_together_are_one_round_whenever_they_come_back() {
+        let mut browser = newcomer();
+        let rounds = browser.rounds(UnixTime(1000));
+        for second in 1000..1005 {
+            browser.enter(rounds, UnixTime(second));
+        }
+        assert!(!browser.is_looping(UnixTime(1005)));
+        browser.enter(browser.rounds(UnixTime(1005)), UnixTime(1005));
+        assert!(browser.is_looping(UnixTime(1005)));
+        browser.start_anew();
+        assert!(!browser.is_looping(UnixTime(1005)));
     }
 }

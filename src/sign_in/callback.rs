@@ -96,6 +96,10 @@ async fn begin(
     sign_in.signed_in(visit, &subject, &session);
     let cookie = cookie::set(cookie::SESSION, cookie_value.expose(), SameSite::Lax).ok_or(SignInError::Internal)?;
     browser.session = Some(enter::hex(&session.key.0));
+    if attempt.back.is_none() {
+        // Goes to the portal, which would send a browser that drops the session cookie round again.
+        browser.enter(attempt.rounds, sign_in.now());
+    }
     let browser = browser::set(&parts.keyring, &browser, &visit.host, SameSite::None).ok_or(SignInError::Internal)?;
     let mut response = enter::send(sign_in, &session, attempt.back)?;
     for cookie in [cookie, browser] {

@@ -66,7 +66,7 @@ pub(super) async fn enter(sign_in: &SignIn, visit: &Visit) -> Result<Response<Bo
     let key = unhex(&code.session).map(SessionKey).ok_or(SignInError::Malformed)?;
     let session = parts.sessions.by_key(&key).await?.ok_or(SignInError::StaleAttempt)?;
     let value = parts.sessions.bind_host(&session, &visit.host).await?;
-    browser.enter(now);
+    browser.enter(code.back.rounds, now);
     let cookies = vec![
         cookie::set(cookie::SESSION, value.expose(), SameSite::Lax).ok_or(SignInError::Internal)?,
         browser::set(&parts.keyring, &browser, &visit.host, SameSite::Lax).ok_or(SignInError::Internal)?,

@@ -46,6 +46,7 @@ pub(super) async fn to_provider(
         verifier: seal::random::<32>().ok_or(SignInError::Internal)?,
         back,
         other_account: prompt.is_some(),
+        rounds: browser.rounds(now),
         made: now,
     };
     // Bound to the browser by its context: in any other browser the state does not even open.

@@ -4,7 +4,8 @@ use http::header::ORIGIN;
 use http::{Method, Response};
 use url::Url;
 
-use super::{PREFIX, SignIn, SignInError, Visit, cookie, reply, single};
+use super::cookie::SameSite;
+use super::{PREFIX, SignIn, SignInError, Visit, browser, cookie, reply, single};
 use crate::audit::{Event, SessionId, Who};
 use crate::cut::CutReason;
 use crate::edge::Body;
@@ -69,7 +70,8 @@ async fn end(sign_in: &SignIn, visit: &Visit, session: &Session) -> Result<Respo
         Ok(back) => parts.provider.end_session_url(&back, hint.as_ref()).await.map(String::from),
         Err(_) => None,
     };
-    let cookies = cookie::clear(cookie::SESSION).into_iter().collect();
+    let anew = browser::anew(sign_in, visit, SameSite::None);
+    let cookies = cookie::clear(cookie::SESSION).into_iter().chain(anew).collect();
     Ok(reply::redirect(to.as_deref().unwrap_or(&here), cookies))
 }
 

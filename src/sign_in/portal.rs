@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use http::{Method, Response, StatusCode};
 
-use super::{SignIn, SignInError, Visit, login, logout, reply};
+use super::{SignIn, SignInError, Visit, browser, login, logout, reply};
 use crate::edge::Body;
 use crate::pages::{AppLink, Page, Portal, SignedInAs};
 
@@ -14,6 +14,12 @@ pub(super) async fn portal(sign_in: &SignIn, visit: &Visit) -> Result<Response<B
         return Err(SignInError::WrongMethod);
     }
     let Some(session) = sign_in.session_of(visit).await? else {
+        let now = sign_in.now();
+        let browser = browser::known(&sign_in.parts.keyring, &visit.headers, &visit.host, now);
+        if browser.is_some_and(|browser| browser.is_looping(now)) {
+            let retry = format!("{}/", sign_in.config().origin());
+            return Ok(reply::page(sign_in, &Page::TooManyAttempts { retry: &retry }, visit, Vec::new()));
+        }
         return login::to_provider(sign_in, visit, None, None).await;
     };
     let subject = session.subject();

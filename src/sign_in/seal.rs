@@ -47,6 +47,9 @@ pub(super) struct Return {
     /// A form was held back in the browser under this name and is to be sent again.
     #[serde(rename = "f", default, skip_serializing_if = "Option::is_none")]
     pub(super) form: Option<String>,
+    /// How many rounds lay behind the browser when it was sent away.
+    #[serde(rename = "n", default, skip_serializing_if = "is_zero")]
+    pub(super) rounds: u32,
     /// When.
     #[serde(rename = "t")]
     pub(super) made: UnixTime,
@@ -79,6 +82,9 @@ pub(super) struct Attempt {
     /// The person asked to sign in with another account, so a session that is there does not answer it.
     #[serde(rename = "o", default, skip_serializing_if = "std::ops::Not::not")]
     pub(super) other_account: bool,
+    /// How many rounds lay behind the browser at the sign-in host when it was sent away.
+    #[serde(rename = "c", default, skip_serializing_if = "is_zero")]
+    pub(super) rounds: u32,
     /// When.
     #[serde(rename = "t")]
     pub(super) made: UnixTime,
@@ -119,13 +125,18 @@ impl Sealed for Code {
     }
 }
 
+/// By reference, as serde calls it.
+const fn is_zero(number: &u32) -> bool {
+    *number == 0
+}
+
 /// What the browser cookie holds: an id to bind attempts to, and how often this browser came back without success.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Browser {
     /// Random, 128 bit.
     #[serde(rename = "i")]
     pub(super) id: String,
-    /// How often in a row the browser entered; reset after a quiet minute.
+    /// How many rounds in a row ended here without a session that stuck; reset after a quiet minute.
     #[serde(rename = "n", default)]
     pub(super) entries: u32,
     /// When it last entered.
@@ -207,7 +218,8 @@ mod tests {
         let keyring = Keyring::open(folder.path()).unwrap();
         let made = UnixTime(1_000_000);
         let id = "i".to_owned();
-        let back = Return { host: "a".to_owned(), path: "/".to_owned(), browser: String::new(), form: None, made };
+        let back =
+            Return { host: "a".to_owned(), path: "/".to_owned(), browser: String::new(), form: None, rounds: 0, made };
         let code = Code { id, session: String::new(), back, made };
         let text = seal(&keyring, b"app.test", &code).unwrap();
         let opened =

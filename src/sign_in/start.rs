@@ -131,6 +131,7 @@ fn navigate(sign_in: &SignIn, asker: &Asker<'_>, form: Option<&[u8]>) -> Option<
             Some(_) => Some(seal::random::<12>()?),
             None => None,
         },
+        rounds: browser.rounds(now),
         made: now,
     };
     let sealed = seal::seal(&parts.keyring, b"", &back)?;

@@ -1,5 +1,7 @@
 //! The control API under `/sim/v1/`: the levers as JSON, for loopback callers that are not a browser page.
 
+mod graph;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -38,8 +40,9 @@ pub(super) fn routes(state: &Arc<State>) -> Router {
         .route("/sim/v1/clock", put(clock))
         .route("/sim/v1/switches", put(switches))
         .route("/sim/v1/counters", get(counters).delete(reset))
-        .route_layer(middleware::from_fn(only_loopback))
         .with_state(control)
+        .merge(graph::routes(state))
+        .route_layer(middleware::from_fn(only_loopback))
 }
 
 #[derive(Clone)]

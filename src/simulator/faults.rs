@@ -21,6 +21,8 @@ pub enum Endpoint {
     Token,
     /// `/oauth2/v2.0/logout`
     Logout,
+    /// `/v2.0/adminconsent`
+    Consent,
 }
 
 /// An ordered failure.
@@ -206,12 +208,13 @@ impl Endpoint {
             Self::Login => "login",
             Self::Token => "token",
             Self::Logout => "logout",
+            Self::Consent => "consent",
         }
     }
 
     /// The endpoint with this name.
     pub(super) fn named(name: &str) -> Option<Self> {
-        [Self::Discovery, Self::Keys, Self::Authorize, Self::Login, Self::Token, Self::Logout]
+        [Self::Discovery, Self::Keys, Self::Authorize, Self::Login, Self::Token, Self::Logout, Self::Consent]
             .into_iter()
             .find(|e| e.name() == name)
     }

@@ -102,6 +102,13 @@ impl KeyRing {
         self.published.iter().find(|key| key.pinned_to.is_none()).cloned()
     }
 
+    /// The public half of a published key for tenants.
+    pub(super) fn public(&self, kid: &str) -> Option<jwt::PublicKey> {
+        let key = self.published.iter().find(|key| key.kid == kid && key.pinned_to.is_none())?;
+        let bytes = |text: &str| URL_SAFE_NO_PAD.decode(text).ok();
+        Some(jwt::PublicKey::Components(bytes(&key.modulus)?, bytes(&key.exponent)?))
+    }
+
     /// The key that may only sign for personal accounts.
     pub(super) fn pinned(&self) -> Option<Arc<SigningKey>> {
         self.published.iter().find(|key| key.pinned_to.is_some()).cloned()

@@ -3,6 +3,7 @@
 mod answer;
 mod authorize;
 mod client_auth;
+mod consent;
 mod discovery;
 mod flow;
 mod logout;
@@ -28,6 +29,7 @@ use super::faults::{Endpoint, Fault};
 use super::state::State;
 
 pub(super) use flow::Flow;
+pub(super) use token::GRAPH;
 
 /// The routes under `/{tenant}/`.
 pub(super) fn routes(state: &Arc<State>) -> Router {
@@ -47,6 +49,10 @@ pub(super) fn routes(state: &Arc<State>) -> Router {
         .route("/{tenant}/login", place(Endpoint::Login, any(authorize::login)))
         .route("/{tenant}/oauth2/v2.0/token", place(Endpoint::Token, any(token::token)))
         .route("/{tenant}/oauth2/v2.0/logout", place(Endpoint::Logout, get(logout::logout).post(logout::logout)))
+        .route(
+            "/{tenant}/v2.0/adminconsent",
+            place(Endpoint::Consent, get(consent::admin_consent).post(consent::admin_consent)),
+        )
         .route("/error", get(page::explain))
         .with_state(Arc::clone(state))
 }

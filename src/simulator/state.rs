@@ -5,6 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::aadsts::Failure;
 use super::faults::Faults;
+use super::graph;
 use super::keys::KeyRing;
 use super::random;
 use super::shelf::Shelf;
@@ -25,6 +26,7 @@ pub(super) struct State {
     keys: Mutex<KeyRing>,
     faults: Mutex<Faults>,
     books: Mutex<Books>,
+    graph: Mutex<graph::Books>,
 }
 
 /// What was handed out.
@@ -111,6 +113,7 @@ impl State {
                 refresh: Shelf::new(100_000),
                 sessions: Shelf::new(10_000),
             }),
+            graph: Mutex::new(graph::Books::default()),
         }
     }
 
@@ -132,6 +135,11 @@ impl State {
     /// What was handed out.
     pub(super) fn books(&self) -> MutexGuard<'_, Books> {
         self.books.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What Graph remembers.
+    pub(super) fn graph(&self) -> MutexGuard<'_, graph::Books> {
+        self.graph.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The time.

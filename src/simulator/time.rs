@@ -30,6 +30,41 @@ impl Moment {
         format!("{y:04}-{mo:02}-{d:02}T{h:02}:{mi:02}:{s:02}.{:07}Z", (self.0 % 1_000_000) * 10)
     }
 
+    /// `2026-08-30T06:11:05Z`, the form of dates in Graph's objects (reference section 5.3).
+    pub(super) fn zoned(self) -> String {
+        format!("{}Z", self.unzoned())
+    }
+
+    /// `2026-09-14T10:31:06`, the form of Graph's `innerError` (reference section 10.2).
+    pub(super) fn unzoned(self) -> String {
+        let (y, mo, d, h, mi, s) = self.civil();
+        format!("{y:04}-{mo:02}-{d:02}T{h:02}:{mi:02}:{s:02}")
+    }
+
+    /// Reads `2026-09-14T10:22:31.5540129Z`, with or without the fraction; a date alone is midnight.
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        let (date, time) = text.split_once('T').unwrap_or((text, "00:00:00Z"));
+        let mut date = date.split('-').map(str::parse::<u64>);
+        let (year, month, day) = (date.next()?.ok()?, date.next()?.ok()?, date.next()?.ok()?);
+        let (time, fraction) =
+            time.strip_suffix('Z')?.split_once('.').map_or((time.strip_suffix('Z')?, ""), |parts| parts);
+        let mut time = time.split(':').map(str::parse::<u64>);
+        let (hour, minute, second) = (time.next()?.ok()?, time.next()?.ok()?, time.next()?.ok()?);
+        if !(1970..=9999).contains(&year) || !(1..=12).contains(&month) || !(1..=31).contains(&day) {
+            return None;
+        }
+        if hour > 23 || minute > 59 || second > 60 || fraction.len() > 12 {
+            return None;
+        }
+        let micros: u64 = format!("{fraction:0<6}").get(..6)?.parse().ok()?;
+        // Howard Hinnant's civil-to-days, for dates after 1970.
+        let year = if month <= 2 { year - 1 } else { year };
+        let (era, yoe) = (year / 400, year % 400);
+        let doy = (153 * (if month > 2 { month - 3 } else { month + 9 }) + 2) / 5 + day - 1;
+        let days = (era * 146_097 + yoe * 365 + yoe / 4 - yoe / 100 + doy).checked_sub(719_468)?;
+        Some(Self((days * 86_400 + hour * 3_600 + minute * 60 + second) * 1_000_000 + micros))
+    }
+
     /// Howard Hinnant's days-to-civil, for dates after 1970.
     fn civil(self) -> (u64, u64, u64, u64, u64, u64) {
         let seconds = self.seconds();
@@ -82,6 +117,10 @@ mod tests {
         let moment = Moment(1_789_381_999_529_000);
         assert_eq!(moment.spaced(), "2026-09-14 10:33:19Z");
         assert_eq!(moment.ticks(), "2026-09-14T10:33:19.5290000Z");
+        assert_eq!(moment.unzoned(), "2026-09-14T10:33:19");
+        assert_eq!(Moment::parse("2026-09-14T10:33:19.5290000Z"), Some(moment));
+        assert_eq!(Moment::parse("2000-02-29").map(Moment::zoned).as_deref(), Some("2000-02-29T00:00:00Z"));
+        assert_eq!(Moment::parse("yesterday"), None);
         assert_eq!(Moment(951_782_400_000_000).spaced(), "2000-02-29 00:00:00Z");
     }
 }

@@ -2,14 +2,19 @@
 //!
 //! Plain values, so that a test builds exactly the world it needs and later parts (directory, risk) read the same one.
 
+mod crowd;
 mod demo;
+mod risk;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+pub use crowd::Crowd;
+pub(super) use crowd::{group_id, user_id};
 pub use demo::{
     ADMINS, ALICE, APP_ID, APP_OBJECT_ID, APP_SECRET, BOB, CONTOSO, CONTOSO_DOMAIN, DAN, DORA, DORA_GROUPS, FABRIKAM,
     FABRIKAM_ALICE, FABRIKAM_DOMAIN, FABRIKAM_MARIO, GUS, MALLORY, NORA, PASSWORD, PAYROLL, STAFF,
 };
+pub use risk::{Risk, RiskLevel, RiskStep};
 
 /// Everything the simulator knows.
 #[derive(Debug, Clone, Default)]
@@ -37,6 +42,14 @@ pub struct Tenant {
     pub groups: Vec<Group>,
     /// The policy behind each auth context (`c1` to `c99`). A context without an entry has no policy.
     pub auth_contexts: BTreeMap<String, ContextPolicy>,
+    /// The groups each group is itself a member of, by object id.
+    pub nesting: BTreeMap<String, Vec<String>>,
+    /// People and groups that are computed rather than stored.
+    pub crowd: Crowd,
+    /// Whether the tenant has Entra ID P2. Without it risk levels are `hidden` (reference section 4.1).
+    pub premium: bool,
+    /// Whether the tenant is in the China cloud, which has no Identity Protection API (reference section 1.1).
+    pub china: bool,
 }
 
 /// A group.
@@ -95,6 +108,10 @@ pub struct Person {
     pub sessions_valid_from: u64,
     /// When the password last changed, in microseconds since 1970.
     pub password_changed_at: u64,
+    /// `passwordProfile`: the password has to be changed at the next sign-in.
+    pub must_change_password: bool,
+    /// How risky the account is.
+    pub risk: Risk,
 }
 
 /// An app registration with its credentials.
@@ -284,8 +301,11 @@ impl World {
         self.tenants.iter().find_map(|t| Some((t, t.people.iter().find(|p| p.is_called(who))?)))
     }
 
-    /// The same as [`World::find`], to change the account.
+    /// The same as [`World::find`], to change the account. Somebody of a crowd becomes an ordinary account.
     pub fn find_mut(&mut self, who: &str) -> Option<&mut Person> {
+        if self.find(who).is_none() {
+            self.tenants.iter_mut().find_map(|tenant| tenant.leave_crowd(who))?;
+        }
         self.tenants.iter_mut().find_map(|t| t.people.iter_mut().find(|p| p.is_called(who)))
     }
 
@@ -307,7 +327,61 @@ impl Tenant {
             people: Vec::new(),
             groups: Vec::new(),
             auth_contexts: BTreeMap::new(),
+            nesting: BTreeMap::new(),
+            crowd: Crowd::default(),
+            premium: true,
+            china: false,
         }
+    }
+}
+
+impl Tenant {
+    /// Makes somebody of the crowd an ordinary account.
+    fn leave_crowd(&mut self, who: &str) -> Option<()> {
+        let number = self.crowd.number(who)?;
+        self.people.push(self.crowd.take(number)?);
+        Some(())
+    }
+
+    /// The living account with this object id or UPN, stored or of the crowd.
+    pub(super) fn account(&self, who: &str) -> Option<Person> {
+        let is_meant = |p: &&Person| p.oid.eq_ignore_ascii_case(who) || p.upn.eq_ignore_ascii_case(who);
+        match self.people.iter().find(is_meant) {
+            Some(person) => (!person.deleted).then(|| person.clone()),
+            None => self
+                .crowd
+                .number(who)
+                .filter(|_| who.len() > 35 || who.contains('@'))
+                .and_then(|n| self.crowd.person(n)),
+        }
+    }
+
+    /// The same, to change it.
+    pub(super) fn account_mut(&mut self, who: &str) -> Option<&mut Person> {
+        let oid = self.account(who)?.oid;
+        if !self.people.iter().any(|p| p.oid == oid) {
+            self.leave_crowd(&oid)?;
+        }
+        self.people.iter_mut().find(|p| p.oid == oid)
+    }
+
+    /// Whether there is a group with this object id.
+    pub(super) fn has_group(&self, id: &str) -> bool {
+        self.groups.iter().any(|g| g.id == id) || self.crowd.group_number(id).is_some()
+    }
+
+    /// The ids of the groups a person is in, directly or through another group, nearest first.
+    pub(super) fn transitive_groups(&self, person: &Person) -> Vec<String> {
+        let mut found: Vec<String> = Vec::new();
+        let mut seen = BTreeSet::new();
+        let mut ahead: Vec<&String> = person.groups.iter().rev().collect();
+        while let Some(id) = ahead.pop() {
+            if seen.insert(id.as_str()) && self.has_group(id) {
+                found.push(id.clone());
+                ahead.extend(self.nesting.get(id).into_iter().flatten());
+            }
+        }
+        found
     }
 }
 
@@ -332,6 +406,8 @@ impl Person {
             blocked_by_policy: false,
             sessions_valid_from: 0,
             password_changed_at: 0,
+            must_change_password: false,
+            risk: Risk::default(),
         }
     }
 

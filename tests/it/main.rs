@@ -23,6 +23,7 @@ mod relying_party;
 mod sessions;
 mod sign_in;
 mod sign_out;
+mod simulator;
 mod tidy;
 mod world;
 mod world_itself;

@@ -8,7 +8,7 @@ use crate::access::private::{App, Asserted, AssertionError, Assertions, CachedAs
 use crate::facts::{Groups, Subject, UnixTime};
 use crate::session::Session;
 
-/// A person, as one connection last verified them.
+/// A person, as one worker last met them with one cookie. Their connections on this worker share it.
 pub struct Person {
     /// The session.
     pub session: Arc<Session>,
@@ -18,12 +18,12 @@ pub struct Person {
     pub headers: Arc<[(HeaderName, HeaderValue)]>,
     /// [`Session::version`] that `subject` belongs to.
     pub version: u64,
-    /// The last assertion signed on this connection.
+    /// The last assertion signed for them.
     pub(super) asserted: CachedAssertion,
 }
 
 impl Person {
-    /// The signed assertion about this person for `app`; signed anew at most every 30 s per connection and app.
+    /// The signed assertion about this person for `app`; signed anew every 30 s, and when the app changes.
     ///
     /// # Errors
     /// When it cannot be signed; the request must then not be forwarded.

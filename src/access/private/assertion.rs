@@ -69,6 +69,8 @@ struct Shared {
 const LIFETIME: Duration = Duration::from_secs(60);
 /// How long one is reused.
 const REUSE: Duration = Duration::from_secs(30);
+/// Apps for which a person's assertion is kept; one page may use several apps of one host in turn.
+const APPS: usize = 4;
 /// Groups listed at most; a longer list is left out and said to be, so that no header grows beyond what servers take.
 const MOST_GROUPS: usize = 100;
 /// Name of the keys in the store.
@@ -164,10 +166,12 @@ impl Assertions {
     }
 }
 
-/// The last assertion made for a connection; spares nearly every signature. Keyed by everything that went into it.
+/// The last assertions made for a person, one for each of a few apps; spares nearly every signature. Keyed by
+/// everything that went into them.
 #[derive(Default)]
 pub struct CachedAssertion {
-    last: Mutex<Option<Entry>>,
+    /// Oldest first.
+    last: Mutex<Vec<Entry>>,
 }
 
 struct Entry {
@@ -204,11 +208,15 @@ impl CachedAssertion {
         now: UnixTime,
     ) -> Result<HeaderValue, AssertionError> {
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(entry) = last.as_ref().filter(|entry| entry.serves(wanted, now)) {
+        if let Some(entry) = last.iter().find(|entry| entry.serves(wanted, now)) {
             return Ok(entry.value.clone());
         }
         let value = assertions.sign(wanted.subject, wanted.session, wanted.app, now)?;
-        *last = Some(Entry {
+        last.retain(|entry| !Arc::ptr_eq(&entry.app, &wanted.app.name));
+        if last.len() >= APPS {
+            last.remove(0);
+        }
+        last.push(Entry {
             session: *wanted.session,
             version: wanted.version,
             app: Arc::clone(&wanted.app.name),

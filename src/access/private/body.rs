@@ -29,6 +29,16 @@ pub(super) struct Outgoing {
     /// Whether trailers pass (gRPC over HTTP/2 only).
     trailers: bool,
     received: Option<Arc<WorkerMetrics>>,
+    /// How long the client may send nothing; `None` where the edge watches that.
+    idle: Option<Duration>,
+    stalled: Option<Stalled>,
+}
+
+/// The deadline of a request body, made when the client first keeps us waiting and moved on when it does again.
+struct Stalled {
+    at: Pin<Box<Sleep>>,
+    /// Something came since the deadline was set.
+    moved: bool,
 }
 
 /// The request body could not be forwarded to its end; the upstream's connection is broken off.
@@ -38,6 +48,8 @@ pub(super) enum OutgoingError {
     TooLarge,
     #[error("the client's request body broke off")]
     Client(#[source] hyper::Error),
+    #[error("the client sent nothing more of its request body in time")]
+    Stalled,
 }
 
 impl Outgoing {
@@ -46,13 +58,13 @@ impl Outgoing {
         Self::default()
     }
 
-    /// The client's body, of at most `cap` bytes.
-    pub(super) fn new(body: Incoming, cap: Option<u64>, opening: Option<&Opening<'_>>) -> Self {
+    /// The client's body, of at most `cap` bytes. With `idle` it fails once nothing came for that long.
+    pub(super) fn new(body: Incoming, cap: Option<u64>, idle: Option<Duration>, opening: Option<&Opening<'_>>) -> Self {
         if body.is_end_stream() {
             return Self::empty();
         }
         let received = opening.map(|opening| Arc::clone(opening.worker()));
-        Self { body: Some(body), left: cap, watch: None, trailers: false, received }
+        Self { body: Some(body), left: cap, received, idle, ..Self::default() }
     }
 
     /// Binds the body to the connection it is sent on.
@@ -67,6 +79,25 @@ impl Outgoing {
         if let Some(watch) = &self.watch {
             watch.fire(why);
         }
+    }
+
+    /// Nothing came. The timer is made here and not with the request, and setting it on costs no more than a store, so
+    /// a body that is all there when asked for pays nothing.
+    fn wait(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, OutgoingError>>> {
+        if let Some(watch) = &self.watch {
+            watch.wait(Phase::Uploading);
+        }
+        let Some(idle) = self.idle else { return Poll::Pending };
+        let stalled =
+            self.stalled.get_or_insert_with(|| Stalled { at: Box::pin(tokio::time::sleep(idle)), moved: false });
+        if std::mem::take(&mut stalled.moved) {
+            stalled.at.as_mut().reset(Instant::now() + idle);
+        }
+        if stalled.at.as_mut().poll(cx).is_pending() {
+            return Poll::Pending;
+        }
+        self.fire(Fired::ClientStalled);
+        Poll::Ready(Some(Err(OutgoingError::Stalled)))
     }
 
     fn count(&mut self, frame: &Frame<Bytes>) -> Result<(), OutgoingError> {
@@ -93,6 +124,9 @@ impl HttpBody for Outgoing {
                 if let Some(watch) = &this.watch {
                     watch.step(Phase::Head);
                 }
+                if let Some(stalled) = &mut this.stalled {
+                    stalled.moved = true;
+                }
                 if let Err(error) = this.count(&frame) {
                     this.fire(Fired::TooLarge);
                     return Poll::Ready(Some(Err(error)));
@@ -108,12 +142,7 @@ impl HttpBody for Outgoing {
                 Poll::Ready(Some(Err(OutgoingError::Client(error))))
             }
             Poll::Ready(None) => Poll::Ready(None),
-            Poll::Pending => {
-                if let Some(watch) = &this.watch {
-                    watch.wait(Phase::Uploading);
-                }
-                Poll::Pending
-            }
+            Poll::Pending => this.wait(cx),
         }
     }
 
@@ -191,7 +220,7 @@ impl Proxied {
                 let reason = watch.map_or(CutReason::VerdictChanged, |watch| watch.cut_reason());
                 self.cut(reason)
             }
-            Some(Fired::Late) => BodyError::Stalled,
+            Some(Fired::Late | Fired::ClientStalled) => BodyError::Stalled,
             _ => BodyError::Upstream(error),
         }
     }
@@ -278,3 +307,6 @@ fn allowed_trailers(trailers: &HeaderMap) -> HeaderMap {
     }
     kept
 }
+
+#[cfg(test)]
+mod tests;

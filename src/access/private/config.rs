@@ -16,7 +16,7 @@ pub struct AppConfig {
     pub path: String,
     /// Whether `path` is taken off before forwarding.
     pub strip_path: bool,
-    /// `Host` sent upstream: the client's (`true`) or the upstream's (`false`).
+    /// `Host` sent upstream: the one the client asked for (`true`) or the upstream's (`false`).
     pub preserve_host: bool,
     /// Where it runs.
     pub upstream: UpstreamConfig,
@@ -63,6 +63,9 @@ pub struct UpstreamConfig {
     pub response_timeout: Duration,
     /// Without a byte of the response body while the client waits for one; zero for no such deadline.
     pub body_idle: Duration,
+    /// Without a byte of an HTTP/2 request's body while the upstream could take one; the same as the edge's deadline,
+    /// which sees connections and no streams.
+    pub upload_idle: Duration,
     /// Connections per instance and worker.
     pub max_connections: usize,
     /// Idle connections kept per instance and worker.

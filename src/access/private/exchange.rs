@@ -113,6 +113,7 @@ fn judge(watch: &Watch, lease: &mut Lease) -> AccessError {
     match watch.fired() {
         Some(Fired::TooLarge) => AccessError::BodyTooLarge,
         Some(Fired::ClientBroke) => AccessError::BodyBroken,
+        Some(Fired::ClientStalled) => AccessError::BodyStalled,
         Some(Fired::Cut) => AccessError::Cut(watch.cut_reason()),
         Some(Fired::Late) => {
             lease.failed();

@@ -1,5 +1,6 @@
 //! Permit and request in, the app's response out.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HOST};
@@ -57,7 +58,9 @@ pub async fn forward(
         return Err(AccessError::BodyTooLarge);
     }
     request.extensions_mut().clear();
-    let request = request.map(|body| Outgoing::new(body, app.config.max_body, ctx.opening.as_ref()));
+    // The edge watches the body of an HTTP/1.1 connection; of many HTTP/2 streams, each has to watch its own.
+    let idle = (request.version() == Version::HTTP_2).then_some(app.config.upstream.upload_idle);
+    let request = request.map(|body| Outgoing::new(body, app.config.max_body, idle, ctx.opening.as_ref()));
     let way = Way { upstreams: ctx.upstreams, app, cut: permit.cut(), te_trailers, opening: ctx.opening };
     let (response, lease) = exchange(&way, request).await?;
     relay(permit, app, response, lease, &public_host, ctx)
@@ -94,7 +97,7 @@ pub(super) fn relay(
 pub(super) struct Prepared {
     /// Stripped, with our headers added.
     pub(super) request: Request<Incoming>,
-    /// The host as the client asked for it.
+    /// The host the client asked for, in its one spelling.
     pub(super) public_host: HeaderValue,
     /// Whether `TE: trailers` goes on to an HTTP/2 upstream.
     te_trailers: bool,
@@ -133,12 +136,27 @@ pub(super) fn prepare(
     Ok(Prepared { request, public_host, te_trailers: found.te_trailers && grpc })
 }
 
-/// The host as the client asked for it.
+/// The host the client asked for, spelled as it was decided on: lower case, no trailing dot, no default port. Any other
+/// port is the public one and stays, or the app's own links would lead nowhere.
 pub(super) fn public_host<B>(request: &Request<B>) -> Result<HeaderValue, AccessError> {
     if let Some(authority) = request.uri().authority() {
-        return HeaderValue::from_str(authority.as_str()).map_err(|_| AccessError::NotRelayed);
+        return HeaderValue::from_str(&canonical(authority.as_str())).map_err(|_| AccessError::NotRelayed);
     }
-    request.headers().get(HOST).cloned().ok_or(AccessError::NotRelayed)
+    let host = request.headers().get(HOST).ok_or(AccessError::NotRelayed)?;
+    match canonical(host.to_str().map_err(|_| AccessError::NotRelayed)?) {
+        Cow::Borrowed(same) if same.len() == host.len() => Ok(host.clone()),
+        other => HeaderValue::from_str(&other).map_err(|_| AccessError::NotRelayed),
+    }
+}
+
+fn canonical(authority: &str) -> Cow<'_, str> {
+    let authority = authority.strip_suffix(":443").unwrap_or(authority);
+    let (name, port) = authority.find(':').map_or((authority, ""), |at| authority.split_at(at));
+    let bare = name.strip_suffix('.').unwrap_or(name);
+    if bare.len() == name.len() && !name.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        return Cow::Borrowed(authority);
+    }
+    Cow::Owned(format!("{}{port}", bare.to_ascii_lowercase()))
 }
 
 fn upstream_host(app: &App, public: &HeaderValue) -> HeaderValue {

@@ -145,6 +145,7 @@ pub(super) fn app_config(endpoints: &[SocketAddr]) -> AppConfig {
             connect_timeout: Duration::from_secs(5),
             response_timeout: Duration::from_secs(5),
             body_idle: Duration::from_secs(5),
+            upload_idle: Duration::from_secs(5),
             max_connections: 8,
             max_idle: 8,
             idle_timeout: Duration::from_secs(60),
@@ -249,6 +250,7 @@ fn failure(error: &AccessError) -> Response<Body> {
         AccessError::Expectation => http::StatusCode::EXPECTATION_FAILED,
         AccessError::WebSocketVersion => http::StatusCode::UPGRADE_REQUIRED,
         AccessError::WebSocketOrigin | AccessError::Cut(_) => http::StatusCode::FORBIDDEN,
+        AccessError::BodyStalled => http::StatusCode::REQUEST_TIMEOUT,
         AccessError::Headers(_) | AccessError::NotRelayed | AccessError::BodyBroken => http::StatusCode::BAD_REQUEST,
     };
     response

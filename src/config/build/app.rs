@@ -13,7 +13,8 @@ use crate::document::At;
 use super::{Build, entry, minutes};
 
 impl Build<'_> {
-    pub(super) fn app(&mut self, file: &App) -> AppConfig {
+    /// `upload_idle` is the edge's deadline for bodies, which HTTP/2 streams keep themselves.
+    pub(super) fn app(&mut self, file: &App, upload_idle: Duration) -> AppConfig {
         self.entry = entry(&file.name);
         let name = file.name.value().clone();
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
@@ -28,7 +29,7 @@ impl Build<'_> {
             path: self.prefix("app.path", &file.path),
             strip_path: file.strip_path,
             preserve_host: file.preserve_host,
-            upstream: self.upstream(file),
+            upstream: self.upstream(file, upload_idle),
             request_headers: self.headers("app.request_headers", &file.request_headers),
             response_headers: self.headers("app.response_headers", &file.response_headers),
             audience,
@@ -44,7 +45,7 @@ impl Build<'_> {
         app
     }
 
-    fn upstream(&mut self, file: &App) -> UpstreamConfig {
+    fn upstream(&mut self, file: &App, upload_idle: Duration) -> UpstreamConfig {
         if file.upstream.is_empty() {
             self.add(
                 "app.upstream",
@@ -72,11 +73,11 @@ impl Build<'_> {
         let scheme = scheme.unwrap_or(Scheme::Http);
         let tls = self.upstream_tls(file, scheme);
         let health = file.health.as_ref().map(|health| self.health(health));
-        self.connection(&file.connection, UpstreamParts { endpoints, scheme, tls, health })
+        self.connection(&file.connection, UpstreamParts { endpoints, scheme, tls, health, upload_idle })
     }
 
     fn connection(&mut self, file: &Connection, parts: UpstreamParts) -> UpstreamConfig {
-        let UpstreamParts { endpoints, scheme, tls, health } = parts;
+        let UpstreamParts { endpoints, scheme, tls, health, upload_idle } = parts;
         let tenth = Duration::from_millis(100);
         let protocol = match *file.protocol.value() {
             HttpWord::Auto => Protocol::Auto,
@@ -102,6 +103,7 @@ impl Build<'_> {
             connect_timeout: self.span("app.connection.connect_timeout", &file.connect_timeout, tenth, minutes(2)),
             response_timeout: self.span("app.connection.response_timeout", &file.response_timeout, tenth, minutes(60)),
             body_idle: self.span("app.connection.body_idle", &file.body_idle, Duration::ZERO, minutes(1440)),
+            upload_idle,
             max_connections: *file.max_connections.value(),
             max_idle: *file.max_idle.value(),
             idle_timeout: self.span("app.connection.idle_timeout", &file.idle_timeout, tenth, minutes(60)),
@@ -202,6 +204,7 @@ struct UpstreamParts {
     scheme: Scheme,
     tls: UpstreamTls,
     health: Option<HealthCheck>,
+    upload_idle: Duration,
 }
 
 /// `host:port` and scheme of an upstream address; nothing but those may be in it.

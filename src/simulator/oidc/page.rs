@@ -10,6 +10,7 @@ use http::{HeaderName, StatusCode, header};
 use super::authorize;
 use super::flow::{Flow, Step};
 use crate::simulator::aadsts::{Failure, Trace};
+use crate::simulator::params::Params;
 use crate::simulator::state::{Session, State};
 
 /// The page of a step that needs the person.
@@ -59,6 +60,23 @@ pub(super) fn failure(failure: &Failure, trace: &Trace) -> Response {
         escape(&trace.at)
     );
     page(StatusCode::BAD_REQUEST, "Sign in: trouble signing you in", "Sign in", &body)
+}
+
+/// What an administrator is asked before a whole tenant's data is opened (reference section 2).
+pub(super) fn admin_consent(segment: &str, app: &str, params: &Params) -> Response {
+    let mut form = format!("<form method=\"post\" action=\"/{}/v2.0/adminconsent\">", escape(segment));
+    for name in ["client_id", "redirect_uri", "scope", "state"] {
+        if let Some(value) = params.look(name) {
+            let _ = write!(form, "<input type=\"hidden\" name=\"{name}\" value=\"{}\">", escape(value));
+        }
+    }
+    let body = format!(
+        "<p><strong>{}</strong> asks for permissions in your whole organization.</p>{form}\
+         <button name=\"answer\" value=\"accept\">Accept</button>\
+         <button class=\"quiet\" name=\"answer\" value=\"decline\">Cancel</button></form>",
+        escape(app)
+    );
+    page(StatusCode::OK, "Permissions requested", "Permissions requested", &body)
 }
 
 /// `response_mode=form_post`: a form that posts itself, with a button where scripts are off.

@@ -137,7 +137,8 @@ fn known_app<'a>(app: Option<&'a App>, client_id: &str, path: &Authority, segmen
 }
 
 /// An exact match, except that `http://localhost` may come with any port.
-fn redirect_uri(app: &App, asked: &str) -> Result<String, Refusal> {
+/// The asked address, if it is registered; on localhost the port does not count (reference section 1.4, limits).
+pub(super) fn redirect_uri(app: &App, asked: &str) -> Result<String, Refusal> {
     let without_port = |uri: &str| {
         let url = url::Url::parse(uri).ok()?;
         let is_localhost = url.scheme() == "http" && url.host_str() == Some("localhost");

@@ -270,8 +270,9 @@ fn over_common() -> Failure {
 
 /// Graph under its real name or at the simulator's own address, or an app of this world.
 fn is_resource(state: &State, resource: &str) -> bool {
-    let is_own = resource.strip_prefix(&state.base).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
-    resource == GRAPH || is_own || state.world().app(resource.strip_prefix("api://").unwrap_or(resource)).is_some()
+    resource == GRAPH
+        || resource == state.base
+        || state.world().app(resource.strip_prefix("api://").unwrap_or(resource)).is_some()
 }
 
 fn bad_grant(text: &str) -> Failure {
@@ -279,7 +280,7 @@ fn bad_grant(text: &str) -> Failure {
 }
 
 /// Graph's own name.
-pub(super) const GRAPH: &str = "https://graph.microsoft.com";
+pub(in crate::simulator) const GRAPH: &str = "https://graph.microsoft.com";
 /// Reference section 1.4: about ten minutes.
 const CODE_SECONDS: u64 = 600;
 /// Reference section 1.5: 90 days without use.

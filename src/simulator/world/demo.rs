@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{App, Group, GroupClaims, OptionalClaims, Person, ServicePrincipal, Tenant, World};
+use super::{App, Group, GroupClaims, OptionalClaims, Person, RiskLevel, RiskStep, ServicePrincipal, Tenant, World};
 
 impl World {
     /// Contoso with its people and one app, and Fabrikam, where another account carries alice's e-mail address.
@@ -71,10 +71,15 @@ fn contoso() -> Tenant {
     let mut dan = Person::new(DAN, "dan@contoso.example", "Dan Disabled").in_groups([STAFF]);
     dan.enabled = false;
 
+    let mut bob = Person::new(BOB, "bob@contoso.example", "Bob Berger").in_groups([STAFF, PAYROLL]);
+    bob.risk.push(RiskStep::detected(DETECTED, RiskLevel::Medium));
+    let mut mallory = Person::new(MALLORY, "mallory@contoso.example", "Mallory Moss").in_groups([STAFF]);
+    mallory.risk.push(RiskStep::detected(DETECTED, RiskLevel::High));
+
     tenant.people = vec![
         Person::new(ALICE, "alice@contoso.example", "Alice Ahlberg").in_groups([STAFF, PAYROLL, ADMINS]),
-        Person::new(BOB, "bob@contoso.example", "Bob Berger").in_groups([STAFF, PAYROLL]),
-        Person::new(MALLORY, "mallory@contoso.example", "Mallory Moss").in_groups([STAFF]),
+        bob,
+        mallory,
         dora,
         gus,
         Person::new(NORA, "nora@contoso.example", "Nora Not-Assigned").in_groups([STAFF]),
@@ -108,11 +113,11 @@ pub const APP_SECRET: &str = "demo~Secret.Value+needs/encoding=";
 pub const APP_OBJECT_ID: &str = "a4f0c3d1-62be-4f79-8d15-90e7b2c6531f";
 /// Everybody's password.
 pub const PASSWORD: &str = "demo";
-/// Alice: staff, payroll, admins.
+/// Alice: staff, payroll, admins; no risk.
 pub const ALICE: &str = "5b7e2a94-13cd-4e68-8f02-9ac46d1e7b50";
-/// Bob: staff, payroll.
+/// Bob: staff, payroll; medium risk.
 pub const BOB: &str = "1e9c7d36-8a40-4b52-b6f1-d30e5c824a97";
-/// Mallory: staff.
+/// Mallory: staff; high risk.
 pub const MALLORY: &str = "e2f5a8b1-7c34-4d09-a1b6-58d90c3e7f42";
 /// Dora: more than 200 groups.
 pub const DORA: &str = "94c1b7e0-2d5f-4a68-8e73-b06f1d9a5c28";
@@ -126,6 +131,8 @@ pub const DAN: &str = "c05d8e72-94a6-4b3f-81c0-2f7d6e1b9a48";
 pub const FABRIKAM_ALICE: &str = "f16b0d83-c7e5-4927-ae4f-83d5b20c9e71";
 /// Mario: an ordinary member of Fabrikam.
 pub const FABRIKAM_MARIO: &str = "28e4c1f9-b350-4d7a-96e2-4c0d8b5f7a13";
+/// 2026-09-14 10:22:31, in microseconds since 1970: when the demo's risks were found.
+const DETECTED: u64 = 1_789_381_351_554_012;
 /// Group of everybody in Contoso but the guest.
 pub const STAFF: &str = "7c40f2d9-5e1a-4b36-90cf-1d83a6e5b274";
 /// Group of those who see the payroll.
@@ -135,12 +142,15 @@ pub const ADMINS: &str = "0fa7d4e8-691b-4c53-8d2e-a4b7c0e3f596";
 /// How many groups Dora is in besides `staff`.
 pub const DORA_GROUPS: usize = 240;
 
-const GRAPH_ROLES: [&str; 8] = [
+const GRAPH_ROLES: [&str; 10] = [
+    // Reference section 4: the reading calls are not covered by the writing permission.
+    "IdentityRiskyUser.Read.All",
     "IdentityRiskyUser.ReadWrite.All",
     "IdentityRiskEvent.Read.All",
     "User.Read.All",
     "User.RevokeSessions.All",
     "User.EnableDisableAccount.All",
+    "User-PasswordProfile.ReadWrite.All",
     "GroupMember.Read.All",
     "AuthenticationContext.Read.All",
     "Application.Read.All",

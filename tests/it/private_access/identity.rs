@@ -5,9 +5,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::Value;
 
-use super::ask;
+use super::{ask, get};
 use crate::world::provider::Kind;
-use crate::world::{ALICE, APP, FIN, TENANT, World, shapes};
+use crate::world::{ALICE, APP, BOB, FIN, TENANT, World, shapes};
 
 /// AZ-07.
 #[tokio::test]
@@ -37,6 +37,25 @@ async fn each_app_gets_a_short_assertion_of_its_own_that_the_published_keys_veri
     let parts: Vec<&str> = tokens[0].split('.').collect();
     let forged = format!("{}.{}.{}", parts[0], URL_SAFE_NO_PAD.encode("{\"aud\":\"https://fin.test\"}"), parts[2]);
     assert!(verify(&forged, &keys).is_none());
+}
+
+#[tokio::test]
+async fn connections_of_one_browser_share_an_assertion_and_nobody_else_does() {
+    let world = World::start(Kind::Simulator).await;
+    let (alice, bob) = (world.cookie(ALICE).await, world.cookie(BOB).await);
+    world.app.forget();
+    // A connection each.
+    for cookie in [&alice, &alice, &bob] {
+        assert_eq!(get(&world, cookie, "/x").await.status, 200);
+    }
+    let jwks = ask(&world, APP, "GET /.portcullis/jwks.json", "").await;
+    let keys: Value = serde_json::from_slice(&jwks.body).unwrap();
+    let requests = world.app.requests();
+    let tokens: Vec<&str> = requests.iter().map(|request| request.header("x-auth-assertion").unwrap()).collect();
+    assert_eq!(tokens[0], tokens[1]);
+    for (token, person) in [(tokens[0], ALICE), (tokens[2], BOB)] {
+        assert_eq!(verified(token, &keys)["sub"], format!("{TENANT}:{}", person.oid));
+    }
 }
 
 fn verified(token: &str, keys: &Value) -> Value {

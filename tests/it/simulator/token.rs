@@ -247,7 +247,7 @@ async fn client_credentials_give_an_app_only_token() {
     assert_eq!((&c["oid"], &c["sub"], &c["appidacr"]), (&json!(APP_OBJECT_ID), &json!(APP_OBJECT_ID), &json!("1")));
     assert!(c["roles"].as_array().unwrap().contains(&json!("User.Read.All")));
     assert!(c.get("scp").is_none() && c.get("idtyp").is_none());
-    let own = format!("{}/graph/.default", b.base());
+    let own = format!("{}/.default", b.base());
     assert_eq!(b.token(&app_only(&own)).await.status, StatusCode::OK);
     b.sim.world().change(|w| w.app_mut(APP_ID).unwrap().principals.get_mut(CONTOSO).unwrap().roles.clear());
     let tokens = b.token(&app_only("https://graph.microsoft.com/.default")).await.json();

@@ -130,6 +130,22 @@ fn a_cached_assertion_serves_only_the_same_session_version_and_app_for_half_its_
 }
 
 #[test]
+fn apps_used_in_turn_keep_their_assertions_and_no_more_than_a_few_are_kept() {
+    let assertions = Assertions::open(Box::new(Memory::default()), "https://gw.test".into(), DAY, NOW).unwrap();
+    let (cache, subject, session) = (CachedAssertion::default(), subject(), SessionKey([1; 32]));
+    let apps: Vec<_> = (0..=APPS).map(|n| app(&n.to_string())).collect();
+    let ask = |app: &App| {
+        let wanted = Asserted { subject: &subject, session: &session, version: 1, app };
+        cache.header(&assertions, wanted, NOW).unwrap()
+    };
+    let first: Vec<_> = apps.iter().take(APPS).map(|app| ask(app)).collect();
+    let again: Vec<_> = apps.iter().take(APPS).map(|app| ask(app)).collect();
+    assert_eq!(first, again);
+    ask(&apps[APPS]);
+    assert_ne!(ask(&apps[0]), first[0]);
+}
+
+#[test]
 fn damaged_keys_are_an_error_not_a_fresh_start() {
     let memory = Memory::default();
     memory.save(STORED_AS, b"{}").unwrap();

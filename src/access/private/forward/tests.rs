@@ -2,6 +2,12 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
+use http::Request;
+use http_body_util::Empty;
+use hyper::client::conn::http2;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+
 use crate::access::private::testing::*;
 use crate::cut::CutReason;
 
@@ -18,6 +24,44 @@ async fn a_plain_request_reaches_the_upstream_in_exactly_these_bytes() {
         "GET /a/b?c=d HTTP/1.1\r\nhost: wiki.test\r\naccept: */*\r\nx-forwarded-for: 127.0.0.1\r\n\
          x-forwarded-proto: https\r\nx-forwarded-host: wiki.test\r\nx-auth-assertion: signed\r\n\r\n"
     );
+}
+
+#[tokio::test]
+async fn the_host_that_was_decided_on_is_the_one_that_is_forwarded() {
+    let upstream = Recorder::ok().await;
+    let gateway = Gateway::start(app_config(&[upstream.address])).await;
+    let mut client = gateway.connect().await;
+    let mut expected = String::new();
+    for (sent, forwarded) in [
+        ("wiki.test", "wiki.test"),
+        ("WIKI.Test", "wiki.test"),
+        ("wiki.test.", "wiki.test"),
+        ("wiki.test:443", "wiki.test"),
+        ("Wiki.test.:443", "wiki.test"),
+        ("wiki.test:8443", "wiki.test:8443"),
+        ("WIKI.test.:8443", "wiki.test:8443"),
+    ] {
+        client.send(&format!("GET / HTTP/1.1\r\nHost: {sent}\r\n\r\n")).await;
+        assert!(client.answer().await.ends_with("ok"), "{sent}");
+        expected += &format!(
+            "GET / HTTP/1.1\r\nhost: {forwarded}\r\nx-forwarded-for: 127.0.0.1\r\nx-forwarded-proto: https\r\n\
+             x-forwarded-host: {forwarded}\r\n\r\n"
+        );
+    }
+    let stream = tokio::net::TcpStream::connect(gateway.address).await.unwrap();
+    let (mut send, connection) = http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
+    tokio::spawn(connection);
+    let request = Request::get("https://WIKI.test.:443/").body(Empty::<Bytes>::new()).unwrap();
+    send.send_request(request).await.unwrap();
+    expected += "GET / HTTP/1.1\r\nx-forwarded-for: 127.0.0.1\r\nx-forwarded-proto: https\r\n\
+                 x-forwarded-host: wiki.test\r\nhost: wiki.test\r\n\r\n";
+    // The order of lines is the map's.
+    let lines = |text: &str| {
+        let mut lines: Vec<String> = text.split("\r\n").map(str::to_owned).collect();
+        lines.sort();
+        lines
+    };
+    assert_eq!(lines(&upstream.bytes(0)), lines(&expected));
 }
 
 #[tokio::test]

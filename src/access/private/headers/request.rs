@@ -114,7 +114,7 @@ pub(in crate::access::private) fn has_token(value: &HeaderValue, token: &str) ->
 
 /// What is set on the stripped request.
 pub(in crate::access::private) struct Added<'a> {
-    /// The host as asked for (`Host` or `:authority`), for `X-Forwarded-Host`.
+    /// The host asked for (`Host` or `:authority`) in its one spelling, for `X-Forwarded-Host`.
     pub(in crate::access::private) public_host: HeaderValue,
     /// `Host` sent upstream.
     pub(in crate::access::private) upstream_host: HeaderValue,

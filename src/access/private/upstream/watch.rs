@@ -24,7 +24,7 @@ pub(in crate::access::private) enum Phase {
     Idle = 0,
     /// The request is sent; the response head is awaited.
     Head = 1,
-    /// The client is asked for more of its body; the edge's deadline applies.
+    /// The client is asked for more of its body; the edge's deadline applies, for HTTP/2 the body's own.
     Uploading = 2,
     /// The client waits for the next piece of the response body.
     Body = 3,
@@ -46,6 +46,8 @@ pub(in crate::access::private) enum Fired {
     ClientBroke = 4,
     /// It was idle for long enough.
     Idle = 5,
+    /// Nothing more came of the client's body.
+    ClientStalled = 6,
 }
 
 /// The state of one connection, written by its request and read by the sweep.
@@ -129,9 +131,10 @@ impl Watch {
 
     /// Why the connection was aborted from within, if it was.
     pub(in crate::access::private) fn fired(&self) -> Option<Fired> {
-        [Fired::Late, Fired::Cut, Fired::TooLarge, Fired::ClientBroke, Fired::Idle]
+        let fired = self.fired.load(Ordering::Relaxed);
+        [Fired::Late, Fired::Cut, Fired::TooLarge, Fired::ClientBroke, Fired::Idle, Fired::ClientStalled]
             .into_iter()
-            .find(|why| *why as u8 == self.fired.load(Ordering::Relaxed))
+            .find(|why| *why as u8 == fired)
     }
 
     /// The reason of the cut, for answers and logs.
