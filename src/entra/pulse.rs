@@ -1,5 +1,4 @@
-//! Whether the provider answers at this moment, asked by at most one request at a time and shared by everybody who
-//! waited for it.
+//! Whether the provider answers at this moment, asked by at most one request at a time and remembered for a breath.
 
 use std::future::Future;
 use std::time::Duration;
@@ -21,23 +20,13 @@ impl Pulse {
         Self { clock, last: Mutex::default() }
     }
 
-    /// Whether the provider answered after this was asked; the question is `ask`, over within [`DEADLINE`].
-    ///
-    /// A good answer from before says nothing about now, so it is never used: nobody is sent to a provider that has died
-    /// since. What is bounded instead is how often it is asked: once per asker at most, one question at a time, and
-    /// [`PAUSE`] between two. A bad answer is remembered, which costs a page and no dead end.
+    /// The remembered answer, or the outcome of `ask` within [`DEADLINE`].
     pub(super) async fn feel(&self, ask: impl Future<Output = Result<(), EntraError>>) -> Result<(), EntraError> {
-        let asked = self.clock.tick();
         let mut last = self.last.lock().await;
         if let Some((at, outcome)) = &*last {
-            let ago = self.clock.tick().since(*at);
-            // Within one millisecond, before and after cannot be told apart; that counts as before.
-            let counts = if outcome.is_ok() { *at > asked } else { ago < BAD_LASTS };
-            if counts {
+            let lasts = if outcome.is_ok() { GOOD_LASTS } else { BAD_LASTS };
+            if self.clock.tick().since(*at) < lasts {
                 return outcome.clone();
-            }
-            if outcome.is_ok() && ago < PAUSE {
-                tokio::time::sleep(PAUSE - ago).await;
             }
         }
         let outcome = tokio::time::timeout(DEADLINE, ask)
@@ -50,8 +39,8 @@ impl Pulse {
 
 /// A person who waits longer than this for a page thinks that this gateway is down, not the provider.
 const DEADLINE: Duration = Duration::from_millis(1500);
-/// Between two questions to a provider that answers, so that a crowd of strangers cannot make this gateway a nuisance.
-const PAUSE: Duration = Duration::from_millis(100);
+/// A provider that answered is trusted to do so again for this long.
+const GOOD_LASTS: Duration = Duration::from_secs(5);
 /// Sign-in is back this soon after the provider is, and a dead provider is asked no more often than this.
 const BAD_LASTS: Duration = Duration::from_secs(1);
 
@@ -72,42 +61,18 @@ mod tests {
         Err(EntraError::unreachable(UnreachableCause::Connect))
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn a_good_answer_serves_only_those_who_asked_before_it_and_a_bad_one_lasts_a_second() {
+    #[tokio::test]
+    async fn a_good_answer_lasts_five_seconds_and_a_bad_one_one() {
         let (pulse, clock) = pulse();
         assert!(pulse.feel(async { Ok(()) }).await.is_ok());
-        // The provider dies at once.
+        clock.advance(Duration::from_millis(4_900));
+        assert!(pulse.feel(async { dead() }).await.is_ok(), "still remembered");
+        clock.advance(Duration::from_millis(200));
         assert!(pulse.feel(async { dead() }).await.is_err());
         clock.advance(Duration::from_millis(900));
         assert!(pulse.feel(async { Ok(()) }).await.is_err(), "still remembered");
         clock.advance(Duration::from_millis(200));
         assert!(pulse.feel(async { Ok(()) }).await.is_ok());
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_crowd_shares_an_answer_and_two_questions_are_a_pause_apart() {
-        let (pulse, clock) = pulse();
-        let began = tokio::time::Instant::now();
-        let asked = Arc::new(AtomicUsize::new(0));
-        let ask = |asked: &Arc<AtomicUsize>, clock: &Arc<ManualClock>| {
-            let (asked, clock) = (Arc::clone(asked), Arc::clone(clock));
-            async move {
-                asked.fetch_add(1, Ordering::Relaxed);
-                tokio::task::yield_now().await;
-                clock.advance(Duration::from_millis(1));
-                Ok(())
-            }
-        };
-        let mut crowd = tokio::task::JoinSet::new();
-        for _ in 0..100 {
-            let (pulse, ask) = (Arc::clone(&pulse), ask(&asked, &clock));
-            crowd.spawn(async move { pulse.feel(ask).await });
-        }
-        assert!(crowd.join_all().await.iter().all(Result::is_ok));
-        assert_eq!(asked.load(Ordering::Relaxed), 1);
-        assert!(pulse.feel(ask(&asked, &clock)).await.is_ok());
-        assert_eq!(asked.load(Ordering::Relaxed), 2);
-        assert_eq!(began.elapsed(), PAUSE);
     }
 
     #[tokio::test(start_paused = true)]
