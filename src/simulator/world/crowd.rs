@@ -1,6 +1,6 @@
 //! Many people and groups that are computed from their number instead of stored, so that a tenant of a million fits.
 //!
-//! Whoever is changed becomes an ordinary [`Person`](super::Person) first and leaves the crowd.
+//! Whoever is changed becomes an ordinary [`super::Person`] first and leaves the crowd.
 
 use std::collections::BTreeSet;
 
