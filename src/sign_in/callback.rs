@@ -46,7 +46,7 @@ pub(super) async fn callback(sign_in: &SignIn, visit: &Visit) -> Result<Response
         && !attempt.other_account
         && answer.error.is_none()
     {
-        return enter::send(sign_in, session, attempt.back);
+        return go_on(sign_in, visit, session, attempt, browser).await;
     }
     if let Some(error) = answer.error {
         return Err(SignInError::Provider(error));
@@ -69,6 +69,32 @@ pub(super) async fn callback(sign_in: &SignIn, visit: &Visit) -> Result<Response
         sign_in.parts.peers.release(attempt.id.as_bytes()).await;
     }
     begin(sign_in, visit, redeemed?, signed_in_already, attempt, browser).await
+}
+
+/// Goes on with the session of a faster tab. A browser that has lost the session cookie gets one again, and the round is
+/// counted; else it could go round as long as session and attempt fall into one second.
+async fn go_on(
+    sign_in: &SignIn,
+    visit: &Visit,
+    session: &Arc<Session>,
+    attempt: Attempt,
+    mut browser: Browser,
+) -> Result<Response<Body>, SignInError> {
+    let (parts, to_portal) = (&sign_in.parts, attempt.back.is_none());
+    let mut response = enter::send(sign_in, session, attempt.back)?;
+    if !to_portal || sign_in.session_of(visit).await?.is_some() {
+        return Ok(response);
+    }
+    let value = parts.sessions.bind_host(session, &parts.config.host).await?;
+    browser.enter(attempt.rounds, sign_in.now());
+    let cookies = [
+        cookie::set(cookie::SESSION, value.expose(), SameSite::Lax),
+        browser::set(&parts.keyring, &browser, &visit.host, SameSite::None),
+    ];
+    for cookie in cookies {
+        response.headers_mut().append(http::header::SET_COOKIE, cookie.ok_or(SignInError::Internal)?);
+    }
+    Ok(response)
 }
 
 async fn begin(
