@@ -4,6 +4,7 @@ mod check;
 #[cfg(feature = "simulator")]
 mod demo;
 mod doctor;
+mod exchange;
 mod explain;
 mod init;
 mod output;

@@ -12,7 +12,7 @@ pub use client::{ClientConn, HttpVersion};
 pub use clock::{Clock, ManualClock, SharedClock, SystemClock, Tick, UnixTime};
 pub use destination::{AppId, Destination};
 pub use duration::{ParseDurationError, format_duration, parse_duration};
-pub use guid::{Guid, ObjectId, ParseGuidError, TenantId};
+pub use guid::{Guid, ObjectId, ParseGuidError, TenantId, hex_digits};
 pub use risk::{RiskLevel, RiskReading, RiskState};
 pub use subject::{Groups, Subject, UserKey};
 

@@ -4,14 +4,12 @@ use std::fmt;
 use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Method, Request, StatusCode};
-use http_body_util::{BodyExt as _, Empty, Limited};
-use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
+use http_body_util::Full;
 
+use super::exchange::{Unanswered, exchange};
 use super::{Exit, Output};
 use crate::admin::token::{TokenError, load};
 use crate::admin::{Ended, SessionLine, SessionList};
@@ -171,31 +169,20 @@ struct Admin {
 
 impl Admin {
     async fn ask(&self, method: Method, path: &str) -> Result<Bytes, Problem> {
-        tokio::time::timeout(DEADLINE, self.exchange(method, path))
-            .await
-            .map_err(|_| Problem::NoAnswer(self.address))?
-    }
-
-    async fn exchange(&self, method: Method, path: &str) -> Result<Bytes, Problem> {
-        let stream =
-            TcpStream::connect(self.address).await.map_err(|error| Problem::NotRunning(self.address, error))?;
-        let broken = |error| Problem::Http(self.address, error);
-        let (mut sender, connection) =
-            hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(broken)?;
-        let connection = tokio::spawn(connection);
         let request = Request::builder()
             .method(method)
             .uri(path)
-            .header("host", self.address.to_string())
             .header("authorization", format!("Bearer {}", self.token.expose()))
-            .body(Empty::<Bytes>::new())
+            .body(Full::default())
             .map_err(|_| Problem::Answer)?;
-        let response = sender.send_request(request).await.map_err(broken)?;
-        let status = response.status();
-        let body = Limited::new(response.into_body(), MAX_ANSWER).collect().await.map_err(|_| Problem::Answer)?;
-        connection.abort();
+        let (status, body) = exchange(self.address, request).await.map_err(|why| match why {
+            Unanswered::NotListening(error) => Problem::NotRunning(self.address, error),
+            Unanswered::Late => Problem::NoAnswer(self.address),
+            Unanswered::Http(error) => Problem::Http(self.address, error),
+            Unanswered::Body => Problem::Answer,
+        })?;
         match status {
-            StatusCode::OK => Ok(body.to_bytes()),
+            StatusCode::OK => Ok(body),
             StatusCode::UNAUTHORIZED => Err(Problem::WrongToken),
             StatusCode::NOT_FOUND => Err(Problem::NothingThere),
             other => Err(Problem::Refused(other)),
@@ -312,8 +299,6 @@ impl fmt::Display for Problem {
 
 const DEFAULT_ADMIN: &str = "http://127.0.0.1:9090";
 const NOT_LOOPBACK: &str = "--admin must be a loopback address such as http://127.0.0.1:9090";
-const DEADLINE: Duration = Duration::from_secs(10);
-const MAX_ANSWER: usize = 64 * 1024 * 1024;
 const MAX_CELL: usize = 80;
 
 #[cfg(test)]

@@ -48,7 +48,7 @@ pub(super) fn run(arguments: &Arguments, output: &mut Output) -> Exit {
         }
     };
     if let Some(lever) = &arguments.lever {
-        return runtime.block_on(risk::run(lever, output));
+        return runtime.block_on(risk::run(lever, arguments.json, output));
     }
     match runtime.block_on(serve(arguments, output)) {
         Ok(()) => Exit::Done,

@@ -60,14 +60,10 @@ impl FromStr for Guid {
 
 impl fmt::Display for Guid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Digit by digit: every line of the decision log has two of these, and the library's way costs several times
-        // as much.
         let mut text = [b'-'; 36];
-        let digits = text.iter_mut().enumerate().filter(|(at, _)| !matches!(at, 8 | 13 | 18 | 23));
-        for ((_, to), from) in digits.zip((0..32).rev()) {
-            // Four bits always fit.
-            let nibble = u8::try_from((self.0 >> (4 * from)) & 0xf).unwrap_or(0);
-            *to = if nibble < 10 { b'0' + nibble } else { b'a' + nibble - 10 };
+        let places = text.iter_mut().enumerate().filter(|(at, _)| !matches!(at, 8 | 13 | 18 | 23));
+        for ((_, place), digit) in places.zip(hex_digits(self.0)) {
+            *place = digit;
         }
         f.write_str(std::str::from_utf8(&text).unwrap_or_default())
     }
@@ -90,6 +86,18 @@ impl<'de> Deserialize<'de> for Guid {
         let text = String::deserialize(deserializer)?;
         text.parse().map_err(serde::de::Error::custom)
     }
+}
+
+/// 128 bits as 32 lower-case hex digits, without the formatting machinery: each line of the decision log has several.
+#[must_use]
+pub fn hex_digits(bits: u128) -> [u8; 32] {
+    let mut text = [0; 32];
+    for (digit, from) in text.iter_mut().zip((0..32).rev()) {
+        // Four bits always fit.
+        let nibble = u8::try_from((bits >> (4 * from)) & 0xf).unwrap_or(0);
+        *digit = if nibble < 10 { b'0' + nibble } else { b'a' + nibble - 10 };
+    }
+    text
 }
 
 macro_rules! guid_newtype {

@@ -11,7 +11,7 @@ use super::{SignIn, SignInError, Visit, browser, enter, single};
 use crate::cut::CutReason;
 use crate::edge::Body;
 use crate::entra::{AuthorizeError, EntraError, SignedIn};
-use crate::session::{NewSession, Session, SessionKey};
+use crate::session::{CookieValue, NewSession, Session, SessionKey};
 use crate::telemetry::Secret;
 
 /// What the provider sent back.
@@ -46,7 +46,13 @@ pub(super) async fn callback(sign_in: &SignIn, visit: &Visit) -> Result<Response
         && !attempt.other_account
         && answer.error.is_none()
     {
-        return go_on(sign_in, visit, session, attempt, browser).await;
+        if attempt.back.is_some() {
+            return enter::send(sign_in, session, attempt.back);
+        }
+        // A posted answer does not tell whether the browser still has the session cookie. The portal sends a browser
+        // without it here again, so it gets the cookie anew.
+        let value = sign_in.parts.sessions.bind_host(session, &sign_in.parts.config.host).await?;
+        return arrive(sign_in, visit, session, &value, attempt, browser);
     }
     if let Some(error) = answer.error {
         return Err(SignInError::Provider(error));
@@ -71,39 +77,13 @@ pub(super) async fn callback(sign_in: &SignIn, visit: &Visit) -> Result<Response
     begin(sign_in, visit, redeemed?, signed_in_already, attempt, browser).await
 }
 
-/// Goes on with the session of a faster tab. A browser that has lost the session cookie gets one again, and the round is
-/// counted; else it could go round as long as session and attempt fall into one second.
-async fn go_on(
-    sign_in: &SignIn,
-    visit: &Visit,
-    session: &Arc<Session>,
-    attempt: Attempt,
-    mut browser: Browser,
-) -> Result<Response<Body>, SignInError> {
-    let (parts, to_portal) = (&sign_in.parts, attempt.back.is_none());
-    let mut response = enter::send(sign_in, session, attempt.back)?;
-    if !to_portal || sign_in.session_of(visit).await?.is_some() {
-        return Ok(response);
-    }
-    let value = parts.sessions.bind_host(session, &parts.config.host).await?;
-    browser.enter(attempt.rounds, sign_in.now());
-    let cookies = [
-        cookie::set(cookie::SESSION, value.expose(), SameSite::Lax),
-        browser::set(&parts.keyring, &browser, &visit.host, SameSite::None),
-    ];
-    for cookie in cookies {
-        response.headers_mut().append(http::header::SET_COOKIE, cookie.ok_or(SignInError::Internal)?);
-    }
-    Ok(response)
-}
-
 async fn begin(
     sign_in: &SignIn,
     visit: &Visit,
     signed_in: SignedIn,
     previous: Option<Arc<Session>>,
     attempt: Attempt,
-    mut browser: Browser,
+    browser: Browser,
 ) -> Result<Response<Body>, SignInError> {
     let parts = &sign_in.parts;
     let subject = signed_in.subject.clone();
@@ -120,16 +100,30 @@ async fn begin(
         parts.sessions.end(&previous.key, CutReason::SignedOut).await?;
     }
     sign_in.signed_in(visit, &subject, &session);
-    let cookie = cookie::set(cookie::SESSION, cookie_value.expose(), SameSite::Lax).ok_or(SignInError::Internal)?;
+    arrive(sign_in, visit, &session, &cookie_value, attempt, browser)
+}
+
+/// Lets the browser go on with `session` and the sign-in host's cookie for it.
+fn arrive(
+    sign_in: &SignIn,
+    visit: &Visit,
+    session: &Arc<Session>,
+    value: &CookieValue,
+    attempt: Attempt,
+    mut browser: Browser,
+) -> Result<Response<Body>, SignInError> {
     browser.session = Some(enter::hex(&session.key.0));
     if attempt.back.is_none() {
         // Goes to the portal, which would send a browser that drops the session cookie round again.
         browser.enter(attempt.rounds, sign_in.now());
     }
-    let browser = browser::set(&parts.keyring, &browser, &visit.host, SameSite::None).ok_or(SignInError::Internal)?;
-    let mut response = enter::send(sign_in, &session, attempt.back)?;
-    for cookie in [cookie, browser] {
-        response.headers_mut().append(http::header::SET_COOKIE, cookie);
+    let cookies = [
+        cookie::set(cookie::SESSION, value.expose(), SameSite::Lax),
+        browser::set(&sign_in.parts.keyring, &browser, &visit.host, SameSite::None),
+    ];
+    let mut response = enter::send(sign_in, session, attempt.back)?;
+    for cookie in cookies {
+        response.headers_mut().append(http::header::SET_COOKIE, cookie.ok_or(SignInError::Internal)?);
     }
     Ok(response)
 }

@@ -8,6 +8,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use aws_lc_rs::rand::{SecureRandom, SystemRandom};
 use http::HeaderValue;
 
+use crate::facts::hex_digits;
+
 /// Names one request in logs, audit records, pages and the `X-Request-Id` header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct RequestId(u128);
@@ -31,20 +33,12 @@ impl RequestId {
     /// 32 lower-case hex digits.
     #[must_use]
     pub fn hex(self) -> [u8; 32] {
-        let mut text = [0u8; 32];
-        for (at, digit) in text.iter_mut().enumerate() {
-            let shift = 124 - 4 * at;
-            // Four bits always fit.
-            let nibble = u8::try_from((self.0 >> shift) & 0xf).unwrap_or(0);
-            *digit = if nibble < 10 { b'0' + nibble } else { b'a' + nibble - 10 };
-        }
-        text
+        hex_digits(self.0)
     }
 }
 
 impl fmt::Display for RequestId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Formatting 128 bits as a number costs several times as much.
         f.write_str(std::str::from_utf8(&self.hex()).unwrap_or_default())
     }
 }

@@ -1,5 +1,4 @@
-//! The people one worker has met lately, so that the next connection of the same browser needs no new assertion:
-//! signing one costs as much as a sixth of a TLS handshake.
+//! The people one worker has met lately, so that the next connection of the same browser needs no new assertion.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -35,7 +34,7 @@ impl KnownPeople {
     }
 }
 
-/// People one worker remembers: about 2 KiB each.
+/// People one worker remembers.
 const MOST: u64 = 4096;
 
 /// An assertion is reused for half a minute; who stays away longer needs a new one anyway.

@@ -23,7 +23,7 @@ pub struct Person {
 }
 
 impl Person {
-    /// The signed assertion about this person for `app`; signed anew every 30 s, and when the app changes.
+    /// The signed assertion about this person for `app`; signed anew every 30 s, for each of a few apps.
     ///
     /// # Errors
     /// When it cannot be signed; the request must then not be forwarded.

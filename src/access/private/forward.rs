@@ -1,6 +1,5 @@
 //! Permit and request in, the app's response out.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HOST};
@@ -110,7 +109,7 @@ pub(super) fn prepare(
     mut request: Request<Incoming>,
     ctx: &ForwardContext<'_>,
 ) -> Result<Prepared, AccessError> {
-    let public_host = public_host(&request)?;
+    let public_host = public_host(&request, app)?;
     let forwarded_for = ctx.client.forwarded_for(request.headers(), ctx.trusted)?;
     let found = strip(request.headers_mut(), ctx.rules, Passing { authorization: app.config.pass_authorization })?;
     let path =
@@ -136,27 +135,23 @@ pub(super) fn prepare(
     Ok(Prepared { request, public_host, te_trailers: found.te_trailers && grpc })
 }
 
-/// The host the client asked for, spelled as it was decided on: lower case, no trailing dot, no default port. Any other
-/// port is the public one and stays, or the app's own links would lead nowhere.
-pub(super) fn public_host<B>(request: &Request<B>) -> Result<HeaderValue, AccessError> {
-    if let Some(authority) = request.uri().authority() {
-        return HeaderValue::from_str(&canonical(authority.as_str())).map_err(|_| AccessError::NotRelayed);
+/// The host the client asked for, which is the app's, in its one spelling: lower case, no trailing dot, no default port.
+/// Any other port is the public one and stays, or the app's own links would lead nowhere.
+pub(super) fn public_host<B>(request: &Request<B>, app: &App) -> Result<HeaderValue, AccessError> {
+    let text = |text: &str| HeaderValue::from_str(text).map_err(|_| AccessError::NotRelayed);
+    let header = request.headers().get(HOST);
+    let asked = match (request.uri().authority(), header) {
+        (Some(authority), _) => authority.as_str(),
+        (None, Some(host)) => host.to_str().map_err(|_| AccessError::NotRelayed)?,
+        (None, None) => return Err(AccessError::NotRelayed),
+    };
+    let name = app.config.host.as_str();
+    match (header, asked.split_once(':').filter(|(_, port)| *port != "443")) {
+        // The usual case shares the client's own bytes.
+        (Some(host), None) if host.as_bytes() == name.as_bytes() => Ok(host.clone()),
+        (_, None) => text(name),
+        (_, Some((_, port))) => text(&format!("{name}:{port}")),
     }
-    let host = request.headers().get(HOST).ok_or(AccessError::NotRelayed)?;
-    match canonical(host.to_str().map_err(|_| AccessError::NotRelayed)?) {
-        Cow::Borrowed(same) if same.len() == host.len() => Ok(host.clone()),
-        other => HeaderValue::from_str(&other).map_err(|_| AccessError::NotRelayed),
-    }
-}
-
-fn canonical(authority: &str) -> Cow<'_, str> {
-    let authority = authority.strip_suffix(":443").unwrap_or(authority);
-    let (name, port) = authority.find(':').map_or((authority, ""), |at| authority.split_at(at));
-    let bare = name.strip_suffix('.').unwrap_or(name);
-    if bare.len() == name.len() && !name.bytes().any(|byte| byte.is_ascii_uppercase()) {
-        return Cow::Borrowed(authority);
-    }
-    Cow::Owned(format!("{}{port}", bare.to_ascii_lowercase()))
 }
 
 fn upstream_host(app: &App, public: &HeaderValue) -> HeaderValue {

@@ -121,7 +121,7 @@ fn check<B>(request: &Request<B>, app: &App) -> Result<String, AccessError> {
     if key.len() != 24 || STANDARD.decode(key).map_or(0, |nonce| nonce.len()) != 16 {
         return Err(AccessError::NotRelayed);
     }
-    if !is_own_origin(headers, &super::forward::public_host(request)?, app) {
+    if !is_own_origin(headers, &super::forward::public_host(request, app)?, app) {
         return Err(AccessError::WebSocketOrigin);
     }
     Ok(accept(key))

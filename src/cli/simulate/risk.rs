@@ -1,15 +1,14 @@
 //! `portcullis simulate risk set NAME LEVEL`: moves a lever of a running simulator through its control API.
 
 use std::net::SocketAddr;
-use std::time::Duration;
 
 use bytes::Bytes;
 use clap::{Args, Subcommand, ValueEnum};
 use http::{Request, StatusCode};
 use http_body_util::Full;
-use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
+use serde_json::json;
 
+use crate::cli::exchange::{Unanswered, exchange};
 use crate::cli::{Exit, Output};
 
 /// What to do to a running simulator.
@@ -62,12 +61,11 @@ impl Level {
 }
 
 /// Runs the command on this runtime.
-pub(super) async fn run(lever: &Lever, output: &mut Output) -> Exit {
+pub(super) async fn run(lever: &Lever, json: bool, output: &mut Output) -> Exit {
     let Lever::Risk(RiskCommand::Set(set)) = lever;
-    let outcome = tokio::time::timeout(DEADLINE, put(set)).await;
-    match outcome.unwrap_or_else(|_| Err(format!("the simulator at {} does not answer", set.simulator))) {
+    match put(set).await {
         Ok(()) => {
-            output.line(&format!("{} is now at risk level {}", set.name, set.level.name()));
+            tell(set, json, output);
             Exit::Done
         }
         Err(problem) => {
@@ -77,27 +75,32 @@ pub(super) async fn run(lever: &Lever, output: &mut Output) -> Exit {
     }
 }
 
+fn tell(set: &RiskSet, json: bool, output: &mut Output) {
+    let RiskSet { name, level, after, .. } = set;
+    match (json, after) {
+        (true, after) => output.compact(&json!({"name": name, "level": level.name(), "after_seconds": after})),
+        (false, 0) => output.line(&format!("{name} is now at risk level {}", level.name())),
+        (false, after) => output.line(&format!("{name} will be at risk level {} in {after} s", level.name())),
+    }
+}
+
 async fn put(set: &RiskSet) -> Result<(), String> {
     let address = set.simulator;
-    let broken = |error: &dyn std::fmt::Display| format!("no simulator answers at {address}: {error}");
-    let stream = TcpStream::connect(address).await.map_err(|error| broken(&error))?;
-    let handshake = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await;
-    let (mut sender, connection) = handshake.map_err(|error| broken(&error))?;
-    let connection = tokio::spawn(connection);
     let name: String = url::form_urlencoded::byte_serialize(set.name.as_bytes()).collect();
-    let body = serde_json::json!({"level": set.level.name(), "after_seconds": set.after}).to_string();
+    let body = json!({"level": set.level.name(), "after_seconds": set.after}).to_string();
     let request = Request::put(format!("/sim/v1/people/{}/risk", name.replace('+', "%20")))
-        .header("host", address.to_string())
         .header("content-type", "application/json")
         .body(Full::new(Bytes::from(body)))
-        .map_err(|error| broken(&error))?;
-    let response = sender.send_request(request).await.map_err(|error| broken(&error))?;
-    connection.abort();
-    match response.status() {
+        .map_err(|error| error.to_string())?;
+    let (status, _) = exchange(address, request).await.map_err(|why| match why {
+        Unanswered::NotListening(error) => format!("no simulator answers at {address}: {error}"),
+        Unanswered::Late => format!("the simulator at {address} does not answer"),
+        Unanswered::Http(error) => format!("no simulator answers at {address}: {error}"),
+        Unanswered::Body => format!("the answer of {address} broke off"),
+    })?;
+    match status {
         StatusCode::OK => Ok(()),
         StatusCode::NOT_FOUND => Err(format!("the simulator knows nobody called {}", set.name)),
         status => Err(format!("the simulator at {address} answers {status}")),
     }
 }
-
-const DEADLINE: Duration = Duration::from_secs(10);

@@ -104,7 +104,7 @@ impl Graph {
     /// See [`GraphError`]; [`GraphError::Resync`] means to start anew without a link.
     pub async fn users_delta(&self, link: Option<&Link>) -> Result<Page<UserChange>, GraphError> {
         let body = self.delta(link, USERS).await?;
-        going_on(page::read(&self.root, &body, |text| Some((serde_json::from_str::<RawUser>(text).ok()?.read(), 0)))?)
+        going_on(page::read(&self.root, &body, |text| Some(serde_json::from_str::<RawUser>(text).ok()?.read()))?)
     }
 
     /// A page of changes of groups and their members: from `link`, or all groups from the start.
@@ -155,11 +155,15 @@ struct RawUser {
 }
 
 impl RawUser {
-    fn read(self) -> UserChange {
+    /// A moment that cannot be read counts as broken: who misses it would let old sign-ins go on.
+    fn read(self) -> (UserChange, usize) {
         if let Some(removed) = &self.removed {
-            return UserChange::Removed(self.id, removed.how());
+            return (UserChange::Removed(self.id, removed.how()), 0);
         }
-        UserChange::Seen(User {
+        let moment = self.sign_in_sessions_valid_from_date_time.as_deref();
+        let valid_from = moment.and_then(time);
+        let broken = usize::from(moment.is_some() && valid_from.is_none());
+        let user = User {
             id: self.id,
             name: self.display_name,
             upn: self.user_principal_name,
@@ -170,8 +174,9 @@ impl RawUser {
                 Some("Member") => Some(false),
                 _ => None,
             },
-            sign_in_sessions_valid_from: self.sign_in_sessions_valid_from_date_time.as_deref().and_then(time),
-        })
+            sign_in_sessions_valid_from: valid_from,
+        };
+        (UserChange::Seen(user), broken)
     }
 }
 

@@ -96,11 +96,12 @@ async fn a_broken_user_does_not_cost_the_page() {
           "signInSessionsValidFromDateTime": "2026-08-30T06:11:05Z" },
         { "id": 7 },
         { "id": TENANT, "@removed": { "reason": "changed" } },
-        { "id": OTHER_TENANT, "@removed": { "reason": "deleted" } } ] });
+        { "id": OTHER_TENANT, "@removed": { "reason": "deleted" } },
+        { "id": TENANT, "displayName": "x", "signInSessionsValidFromDateTime": "yesterday" } ] });
     provider.reply(USERS, Reply::json(&body));
     let page = graph.users_delta(None).await.unwrap();
     assert!(provider.last(USERS).contains(&format!("authorization: Bearer {}\r\n", token(&[]))));
-    assert_eq!((page.items.len(), page.broken, page.is_complete()), (3, 1, false));
+    assert_eq!((page.items.len(), page.broken, page.is_complete()), (4, 2, false));
     let UserChange::Seen(user) = &page.items[0] else { panic!("{page:?}") };
     assert_eq!((user.id, user.enabled, user.guest, &user.mail), (person(), Some(false), Some(true), &None));
     assert_eq!(user.sign_in_sessions_valid_from, Some(UnixTime(1_788_070_265)));

@@ -2,7 +2,7 @@
 
 use http::{Method, StatusCode};
 use portcullis::simulator::{ALICE, APP_ID, APP_OBJECT_ID, BOB, CONTOSO, MALLORY};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::graph::{Client, assert_refused, ids};
 
@@ -149,6 +149,12 @@ async fn risk_is_set_from_the_command_line() {
     assert!(run("alice").await.unwrap().status.success());
     assert_eq!(c.read(&format!("{RISKY}/{ALICE}")).await["riskLevel"], "high");
     assert_eq!(run("nobody").await.unwrap().status.code(), Some(1));
+    let later = ["simulate", "--json", "risk", "set", "bob", "low", "--after", "600", "--simulator", &addr];
+    let mut command = tokio_command(&later);
+    let said = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+    let said: Value = serde_json::from_slice(&said.stdout).unwrap();
+    assert_eq!(said, json!({"name": "bob", "level": "low", "after_seconds": 600}));
+    assert_eq!(c.read(&format!("{RISKY}/{BOB}")).await["riskLevel"], "medium", "not yet");
 }
 
 fn tokio_command(arguments: &[&str]) -> std::process::Command {
