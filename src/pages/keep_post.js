@@ -1,4 +1,5 @@
-(function () {
+// Not before the page is here whole: to leave earlier would break off its own request.
+document.addEventListener("DOMContentLoaded", function () {
   // The fields stand outside a form: one named "elements" or "action" would hide the form's own property.
   var kept = document.getElementById("kept");
   var fields = Array.prototype.map.call(kept.querySelectorAll("input"), function (input) {
@@ -13,4 +14,4 @@
     return;
   }
   location.replace(kept.dataset.next);
-})();
+});

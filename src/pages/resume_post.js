@@ -1,4 +1,5 @@
-(function () {
+// Not before the page is here whole: to leave earlier would break off its own request.
+document.addEventListener("DOMContentLoaded", function () {
   var key = "portcullis.post." + document.getElementById("resume").dataset.key;
   var kept = null;
   try {
@@ -28,4 +29,4 @@
   form.appendChild(inputs);
   document.body.appendChild(form);
   HTMLFormElement.prototype.submit.call(form);
-})();
+});
