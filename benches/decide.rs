@@ -5,7 +5,9 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use http::Method;
-use portcullis::facts::{AppId, Destination, Facts, Groups, Guid, ObjectId, Subject, TenantId, UnixTime, UserKey};
+use portcullis::facts::{
+    AppId, Destination, Facts, Groups, Guid, ObjectId, Passed, RiskFeed, Standing, Subject, TenantId, UnixTime, UserKey,
+};
 use portcullis::policy::{Policy, Rule, Verdict, Who};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 
@@ -42,11 +44,16 @@ fn subject() -> Subject {
 
 fn decide(c: &mut Criterion) {
     let subject = subject();
+    let (standing, passed) = (Standing::of_token(&subject), Passed::default());
     let mut group = c.benchmark_group("decide");
     for rules in [10, 1_000, 10_000] {
         let policy = policy(rules);
         let facts = Facts {
             subject: Some(&subject),
+            standing: &standing,
+            feed: RiskFeed::NONE,
+            authenticated: UnixTime(1_800_000_000),
+            passed: &passed,
             destination: Destination::App { app: AppId(3), name: "wiki", method: &Method::GET, path: "/page/of/wiki" },
             client: IpAddr::V4(Ipv4Addr::LOCALHOST),
             now: UnixTime(1_800_000_000),

@@ -24,6 +24,7 @@ use tokio::task::JoinSet;
 
 use crate::audit::AuditLog;
 use crate::cut::Cut;
+use crate::directory::Directory;
 use crate::edge::tunnel::TunnelEnds;
 use crate::edge::{Body, Handler};
 use crate::facts::{ClientConn, SharedClock, Tick, UnixTime};
@@ -61,6 +62,8 @@ pub struct World {
     pub sign_in: SignIn,
     /// Sessions.
     pub sessions: Sessions,
+    /// How people stand.
+    pub directory: Directory,
     /// Signs assertions for the apps.
     pub assertions: Arc<Assertions>,
     /// Names of the identity headers.

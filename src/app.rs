@@ -17,6 +17,7 @@ use crate::access::{AssertionError, Assertions, Gateway, REFUSAL_WORDS, RouteErr
 use crate::admin::{self, AdminError, AdminListener, Condition, Readiness, Services};
 use crate::audit::{self, AuditError, AuditLog};
 use crate::config::Config;
+use crate::directory::Directory;
 use crate::edge::{self, CertError, Certificates, Edge, EdgeError, Shutdown};
 use crate::entra::EntraError;
 use crate::facts::SharedClock;
@@ -68,6 +69,7 @@ struct Base {
     store: Store,
     peers: Peers,
     sessions: Sessions,
+    directory: Directory,
     assertions: Arc<Assertions>,
     audit: AuditLog,
     metrics: Arc<Metrics>,
@@ -148,6 +150,7 @@ impl App {
             peers.clone(),
             Arc::clone(&clock),
         )?;
+        let directory = Directory::none(Arc::clone(&clock));
         let counted = sessions.clone();
         metrics.read_sessions_from(move || counted.count() as u64);
         let secrets =
@@ -169,6 +172,7 @@ impl App {
             store,
             peers,
             sessions,
+            directory,
             assertions,
             audit,
             metrics,

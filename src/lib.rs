@@ -14,6 +14,7 @@ pub mod peers;
 pub mod session;
 pub mod entra;
 pub mod edge;
+pub mod directory;
 pub mod sign_in;
 pub mod access;
 pub mod admin;

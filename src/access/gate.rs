@@ -15,7 +15,7 @@ pub use person::Person;
 use super::private::CachedAssertion;
 use super::refusal::Refusal;
 use super::{Asked, Local};
-use crate::facts::{Destination, Facts};
+use crate::facts::{Destination, Facts, Passed, RiskFeed, Standing, UnixTime};
 use crate::policy::{Reason, Verdict};
 use crate::session::{CookieKey, Lookup, Session};
 use crate::sign_in::cookie;
@@ -54,8 +54,31 @@ pub(super) async fn pass<B>(
             None => verified(local, asked, value, worker).await?,
         },
     };
-    let facts = Facts {
-        subject: person.as_deref().map(|person| &*person.subject),
+    let decision = local.world.policy.decide(&facts(person.as_deref(), asked, request));
+    worker.decided(decision.reason);
+    let refused = |person| match decision.verdict {
+        Verdict::Block if matches!(decision.reason, Reason::SignInRequired | Reason::SignInRevoked) => Refusal::SignIn,
+        Verdict::Challenge => Refusal::Challenged { decision: decision.clone(), person },
+        Verdict::Warn => Refusal::Warned { decision: decision.clone(), person },
+        Verdict::Block | Verdict::Allow | Verdict::Monitor => Refusal::Blocked { decision: decision.clone(), person },
+    };
+    if !decision.verdict.forwards() {
+        return Err(refused(person));
+    }
+    let cut = person.as_ref().map_or_else(|| local.anonymous.clone(), |person| person.session.cut.clone());
+    Ok(Permit::new(decision, person, cut))
+}
+
+/// What is known when `person` asks.
+fn facts<'a, B>(person: Option<&'a Person>, asked: &'a Asked<'_>, request: &'a Request<B>) -> Facts<'a> {
+    const NOBODY: &Standing = &Standing::unknown();
+    const NOTHING: &Passed = &Passed { proofs: Vec::new(), acknowledged: Vec::new() };
+    Facts {
+        subject: person.map(|person| &*person.subject),
+        standing: person.map_or(NOBODY, |person| &person.standing),
+        feed: person.map_or(RiskFeed::NONE, |person| person.feed.now()),
+        authenticated: person.map_or(UnixTime(0), |person| person.session.authenticated()),
+        passed: person.map_or(NOTHING, |person| &person.passed),
         destination: Destination::App {
             app: asked.app.id,
             name: &asked.app.name,
@@ -64,16 +87,6 @@ pub(super) async fn pass<B>(
         },
         client: asked.client,
         now: asked.now,
-    };
-    let decision = local.world.policy.decide(&facts);
-    worker.decided(decision.reason);
-    match decision.verdict {
-        Verdict::Allow => {
-            let cut = person.as_ref().map_or_else(|| local.anonymous.clone(), |person| person.session.cut.clone());
-            Ok(Permit::new(decision, person, cut))
-        }
-        Verdict::Block if decision.reason == Reason::SignInRequired => Err(Refusal::SignIn),
-        Verdict::Block => Err(Refusal::Blocked { decision, person }),
     }
 }
 
@@ -84,7 +97,8 @@ fn remembered(local: &Local, asked: &Asked<'_>, value: &[u8]) -> Option<Arc<Pers
     let same = *known.cookie == *value
         && *known.host == *asked.host
         && known.generation == local.number
-        && known.version == known.person.session.version();
+        && known.version == known.person.session.version()
+        && known.person.epoch == local.world.directory.epoch();
     if !same || known.person.session.touch(asked.tick).is_err() {
         return None;
     }
@@ -125,7 +139,7 @@ async fn verified(
 
 /// Makes the person known to the connection, and takes over what other connections of this worker know of them.
 fn remember(local: &Local, asked: &Asked<'_>, value: &[u8], (key, session): (CookieKey, Arc<Session>)) -> Arc<Person> {
-    let person = local.people.find(&key, &session).unwrap_or_else(|| {
+    let person = local.people.find(&key, &session, local.world.directory.epoch()).unwrap_or_else(|| {
         let person = Arc::new(introduced(local, session));
         local.people.keep(key, &person);
         person
@@ -143,8 +157,10 @@ fn remember(local: &Local, asked: &Asked<'_>, value: &[u8], (key, session): (Coo
 
 fn introduced(local: &Local, session: Arc<Session>) -> Person {
     // The version is read before the subject: if it moves in between, the memo is merely made anew next time.
-    let version = session.version();
-    let subject = session.subject();
-    let headers = person::headers(&local.world.identity_headers, &subject);
-    Person { session, subject, headers, version, asserted: CachedAssertion::default() }
+    let (version, epoch) = (session.version(), local.world.directory.epoch());
+    let (subject, passed) = (session.subject(), session.passed());
+    let standing = local.world.directory.standing(&subject);
+    let feed = local.world.directory.feed(subject.user.tenant);
+    let headers = person::headers(&local.world.identity_headers, &subject, &standing.groups);
+    Person { session, subject, standing, feed, passed, epoch, headers, version, asserted: CachedAssertion::default() }
 }

@@ -18,6 +18,20 @@ pub(super) enum Refusal {
         /// For whom, if anybody is signed in.
         person: Option<Arc<Person>>,
     },
+    /// The person may go on after reading a warning.
+    Warned {
+        /// What was decided.
+        decision: Decision,
+        /// For whom.
+        person: Option<Arc<Person>>,
+    },
+    /// The person may go on after a stronger sign-in.
+    Challenged {
+        /// What was decided; says which step-up.
+        decision: Decision,
+        /// For whom.
+        person: Option<Arc<Person>>,
+    },
     /// The session store cannot say who this is; the cookie is left alone.
     StoreDown,
     /// The authority is missing, doubled or malformed.
@@ -56,7 +70,9 @@ impl Refusal {
     pub(super) const fn word(&self) -> &'static str {
         match self {
             Self::SignIn => "sign_in_required",
-            Self::Blocked { decision, .. } => decision.reason.word(),
+            Self::Blocked { decision, .. } | Self::Warned { decision, .. } | Self::Challenged { decision, .. } => {
+                decision.reason.word()
+            }
             Self::StoreDown => "store_down",
             Self::BadAuthority => "bad_authority",
             Self::Misdirected => "misdirected",

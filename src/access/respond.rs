@@ -28,14 +28,17 @@ pub(super) fn refuse(
     refusal: &Refusal,
     served: &Served,
 ) -> Response<Body> {
-    if !matches!(refusal, Refusal::Blocked { .. }) {
+    let decided = matches!(refusal, Refusal::Blocked { .. } | Refusal::Warned { .. } | Refusal::Challenged { .. });
+    if !decided {
         served.turned_away(refusal);
     }
     let sign_in = local.world.sign_in.config().origin();
     let (login_url, sign_out) = (format!("{sign_in}{PREFIX}sign-in"), format!("{sign_in}{PREFIX}sign-out"));
     let page = match refusal {
         Refusal::SignIn => Page::SignInRequired { login_url: &login_url },
-        Refusal::Blocked { decision, person } => Page::Blocked(Blocked {
+        Refusal::Blocked { decision, person }
+        | Refusal::Warned { decision, person }
+        | Refusal::Challenged { decision, person } => Page::Blocked(Blocked {
             reason: decision.reason,
             app: app.map_or("", |app| &app.name),
             person: person

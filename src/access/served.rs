@@ -62,15 +62,17 @@ impl Served {
 
     /// The gate said yes.
     pub(super) fn permitted<B>(&self, local: &Local, asked: &Asked<'_>, request: &Request<B>, permit: &Permit) {
-        local
-            .world
-            .audit
-            .decided(Verdict::Allow, || self.record(local, asked, request, permit.decision().clone(), permit.person()));
+        local.world.audit.decided(permit.decision().verdict, || {
+            self.record(local, asked, request, permit.decision().clone(), permit.person())
+        });
     }
 
     /// The gate said no.
     pub(super) fn blocked<B>(&self, local: &Local, asked: &Asked<'_>, request: &Request<B>, refusal: &Refusal) {
-        if let Refusal::Blocked { decision, person } = refusal {
+        if let Refusal::Blocked { decision, person }
+        | Refusal::Warned { decision, person }
+        | Refusal::Challenged { decision, person } = refusal
+        {
             local
                 .world
                 .audit
@@ -80,8 +82,13 @@ impl Served {
 
     /// Nobody is signed in.
     pub(super) fn must_sign_in<B>(&self, local: &Local, asked: &Asked<'_>, request: &Request<B>) {
-        let decision =
-            Decision { verdict: Verdict::Block, reason: Reason::SignInRequired, step: Step::AccessRules, rule: None };
+        let decision = Decision {
+            verdict: Verdict::Block,
+            reason: Reason::SignInRequired,
+            step: Step::AccessRules,
+            rule: None,
+            needs: None,
+        };
         local.world.audit.decided(Verdict::Block, || self.record(local, asked, request, decision, None));
     }
 

@@ -51,6 +51,7 @@ pub(super) fn build(base: &Base, config: &Config, before: Option<(&Config, &Worl
         policy: Policy::new(config.rules.clone(), version),
         sign_in,
         sessions: base.sessions.clone(),
+        directory: base.directory.clone(),
         assertions: Arc::clone(&base.assertions),
         identity_headers: config.identity_headers.clone(),
         header_rules: HeaderRules::new(&config.identity_headers, cookie::OWN_PREFIX).with_hsts(hsts),

@@ -226,6 +226,7 @@ fn decision(any: &str, verdict: Verdict) -> Decision {
             reason: Reason::RuleBlocks,
             step: Step::AccessRules,
             rule: Some(any.into()),
+            needs: None,
         },
         policy: 3,
         auth: AuthKind::Cookie,

@@ -10,7 +10,9 @@ use url::Url;
 
 use crate::access::AppConfig;
 use crate::config::Config;
-use crate::facts::{AppId, Clock, Destination, Facts, Groups, ObjectId, Subject, SystemClock, UserKey};
+use crate::facts::{
+    AppId, Clock, Destination, Facts, Groups, ObjectId, Passed, RiskFeed, Standing, Subject, SystemClock, UserKey,
+};
 use crate::policy::{Explanation, Outcome, Policy, check_path};
 
 use super::{ConfigArguments, Exit, Output};
@@ -66,8 +68,15 @@ pub(super) fn run(arguments: &Arguments, output: &mut Output) -> Exit {
         email: "".into(),
         groups: if arguments.groups_unknown { Groups::Unknown } else { Groups::known(arguments.group.clone()) },
     });
+    let now = SystemClock::new().now();
+    let standing = subject.as_ref().map_or(Standing::unknown(), Standing::of_token);
+    let passed = Passed::default();
     let facts = Facts {
         subject: subject.as_ref(),
+        standing: &standing,
+        feed: RiskFeed::NONE,
+        authenticated: now,
+        passed: &passed,
         destination: Destination::App {
             app: place.id,
             name: &place.app.name,
@@ -75,7 +84,7 @@ pub(super) fn run(arguments: &Arguments, output: &mut Output) -> Exit {
             path: &place.path,
         },
         client: IpAddr::V4(Ipv4Addr::LOCALHOST),
-        now: SystemClock::new().now(),
+        now,
     };
     let explanation = Policy::new(config.rules.clone(), 0).explain(&facts);
     let note = note(&place.path);

@@ -15,8 +15,10 @@ pub(super) fn covers(prefix: &str, path: &str, verdict: Verdict) -> bool {
     let mut segments = path.split('/');
     prefix.split('/').all(|wanted| {
         segments.next().is_some_and(|found| match verdict {
-            Verdict::Allow => is_same(wanted, found),
-            Verdict::Block => is_same(wanted, found) || is_same(wanted, name(found)),
+            Verdict::Allow | Verdict::Monitor => is_same(wanted, found),
+            Verdict::Warn | Verdict::Challenge | Verdict::Block => {
+                is_same(wanted, found) || is_same(wanted, name(found))
+            }
         })
     })
 }

@@ -1,6 +1,6 @@
 //! The condition on people: is the one who asks among those a rule is about?
 
-use crate::facts::Subject;
+use crate::facts::Facts;
 
 use super::Who;
 
@@ -17,9 +17,9 @@ pub(super) enum Membership {
     NobodySignedIn,
 }
 
-/// Whether `subject` is among `who`. Only the key and the groups count; names and e-mail addresses never do.
-pub(super) fn membership(who: &Who, subject: Option<&Subject>) -> Membership {
-    let subject = match (who, subject) {
+/// Whether the one who asks is among `who`. Only the key and the groups count; names and e-mail addresses never do.
+pub(super) fn membership(who: &Who, facts: &Facts<'_>) -> Membership {
+    let subject = match (who, facts.subject) {
         (Who::Anyone, _) => return Membership::Is,
         (Who::SignedIn | Who::Listed { .. }, None) => return Membership::NobodySignedIn,
         (Who::SignedIn | Who::Listed { .. }, Some(subject)) => subject,
@@ -29,7 +29,7 @@ pub(super) fn membership(who: &Who, subject: Option<&Subject>) -> Membership {
         return Membership::Is;
     }
     for group in groups {
-        match subject.groups.contains(*group) {
+        match facts.standing.groups.contains(*group) {
             Some(true) => return Membership::Is,
             Some(false) => {}
             None => return Membership::GroupsUnknown,

@@ -101,12 +101,12 @@ impl Rule {
         if !self.paths.is_empty() && !self.paths.iter().any(|prefix| path::covers(prefix, path, self.verdict)) {
             return Finding::Misses(Condition::Path);
         }
-        match (people::membership(&self.who, facts.subject), self.verdict) {
+        match (people::membership(&self.who, facts), self.verdict) {
             (Membership::Is, _) => Finding::Matches,
             (Membership::IsNot, _) => Finding::Misses(Condition::Person),
             (Membership::NobodySignedIn, _) => Finding::DependsOnPerson,
             (Membership::GroupsUnknown, Verdict::Block) => Finding::MatchesForUnknownGroups,
-            (Membership::GroupsUnknown, Verdict::Allow) => Finding::Misses(Condition::UnknownGroups),
+            (Membership::GroupsUnknown, _) => Finding::Misses(Condition::UnknownGroups),
         }
     }
 }

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use http::Method;
 use proptest::prelude::*;
 
-use crate::facts::{Groups, Guid, ObjectId, Subject, TenantId, UnixTime, UserKey};
+use crate::facts::{Groups, Guid, ObjectId, RiskFeed, Standing, Subject, TenantId, UnixTime, UserKey};
 
 use super::*;
 
@@ -32,10 +32,19 @@ fn group(n: u128) -> Who {
 fn facts<'a>(subject: Option<&'a Subject>, app: u32, method: &'a Method, path: &'a str) -> Facts<'a> {
     Facts {
         subject,
+        standing: standing(subject),
+        feed: RiskFeed::NONE,
+        authenticated: UnixTime(0),
+        passed: Box::leak(Box::default()),
         destination: Destination::App { app: AppId(app), name: "app", method, path },
         client: IpAddr::V4(Ipv4Addr::LOCALHOST),
         now: UnixTime(0),
     }
+}
+
+/// What the token tells; leaked, because a test ends soon.
+fn standing(subject: Option<&Subject>) -> &'static Standing {
+    Box::leak(Box::new(subject.map_or(Standing::unknown(), Standing::of_token)))
 }
 
 /// Decides a GET of `/docs` on app 0.

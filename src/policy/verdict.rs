@@ -2,21 +2,38 @@
 
 use std::sync::Arc;
 
+use crate::facts::AuthContext;
+
 /// What happens to a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Verdict {
     /// Forward it.
     Allow,
+    /// Forward it, and write it down whatever the log leaves out.
+    Monitor,
+    /// Show a page first that the person may go on from.
+    Warn,
+    /// Ask for a stronger sign-in first.
+    Challenge,
     /// Refuse it.
     Block,
 }
 
 impl Verdict {
+    /// Whether the request is forwarded.
+    #[must_use]
+    pub const fn forwards(self) -> bool {
+        matches!(self, Self::Allow | Self::Monitor)
+    }
+
     /// The word in rules, logs and metrics.
     #[must_use]
     pub const fn word(self) -> &'static str {
         match self {
             Self::Allow => "allow",
+            Self::Monitor => "monitor",
+            Self::Warn => "warn",
+            Self::Challenge => "challenge",
             Self::Block => "block",
         }
     }
@@ -37,17 +54,44 @@ pub enum Reason {
     NoRuleMatched,
     /// Nobody is signed in and no rule allows anyone.
     SignInRequired,
+    /// An access rule asks for a warning, a stronger sign-in or a note first.
+    RuleAsks,
+    /// The directory says that the account may not sign in.
+    AccountDisabled,
+    /// The account is gone from the directory.
+    AccountDeleted,
+    /// The sign-in is older than the moment since which the provider accepts sign-ins.
+    SignInRevoked,
+    /// An administrator blocked the person by hand.
+    Held,
+    /// A risk rule decided.
+    RiskRule,
+    /// What is known of the account's risk is older than the app accepts.
+    RiskTooOld,
+    /// The provider hides the level, or calls it by a word this gateway does not know.
+    RiskUnknown,
+    /// The risk cannot be known: nothing was read yet, or the permission, the licence or the cloud does not give it.
+    RiskUnavailable,
 }
 
 impl Reason {
     /// Every reason, for closed lists such as metrics.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 15] = [
         Self::RuleAllows,
         Self::RuleAllowsAnyone,
         Self::RuleBlocks,
         Self::GroupsUnknown,
         Self::NoRuleMatched,
         Self::SignInRequired,
+        Self::RuleAsks,
+        Self::AccountDisabled,
+        Self::AccountDeleted,
+        Self::SignInRevoked,
+        Self::Held,
+        Self::RiskRule,
+        Self::RiskTooOld,
+        Self::RiskUnknown,
+        Self::RiskUnavailable,
     ];
 
     /// The word in logs, metrics and pages.
@@ -60,6 +104,15 @@ impl Reason {
             Self::GroupsUnknown => "groups_unknown",
             Self::NoRuleMatched => "no_rule_matched",
             Self::SignInRequired => "sign_in_required",
+            Self::RuleAsks => "rule_asks",
+            Self::AccountDisabled => "account_disabled",
+            Self::AccountDeleted => "account_deleted",
+            Self::SignInRevoked => "sign_in_revoked",
+            Self::Held => "held",
+            Self::RiskRule => "risk_rule",
+            Self::RiskTooOld => "risk_too_old",
+            Self::RiskUnknown => "risk_unknown",
+            Self::RiskUnavailable => "risk_unavailable",
         }
     }
 
@@ -72,6 +125,14 @@ impl Reason {
             Self::GroupsUnknown => "Your group membership could not be confirmed, and access depends on it.",
             Self::NoRuleMatched => "No rule gives your account access to this.",
             Self::SignInRequired => "You need to sign in first.",
+            Self::RuleAsks => "Your organisation asks for more before this opens.",
+            Self::AccountDisabled | Self::AccountDeleted => "Your account is not active.",
+            Self::SignInRevoked => "Your sign-in was ended. Sign in again.",
+            Self::Held => "An administrator has blocked your account here.",
+            Self::RiskRule => "Your account may be at risk, so your organisation protects it.",
+            Self::RiskTooOld | Self::RiskUnknown | Self::RiskUnavailable => {
+                "It could not be confirmed that your account is safe, and access depends on it."
+            }
         }
     }
 }
@@ -79,6 +140,10 @@ impl Reason {
 /// The step of the precedence (design: "Precedence of a decision") that settled it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Step {
+    /// 2: what an administrator or the directory says about the account.
+    Account,
+    /// 3: risk rules, and what is configured for risk that is not known.
+    RiskControl,
     /// 6: access rules, first match.
     AccessRules,
     /// 7: the default.
@@ -90,6 +155,8 @@ impl Step {
     #[must_use]
     pub const fn word(self) -> &'static str {
         match self {
+            Self::Account => "account",
+            Self::RiskControl => "risk_control",
             Self::AccessRules => "access_rules",
             Self::Default => "default",
         }
@@ -107,4 +174,6 @@ pub struct Decision {
     pub step: Step,
     /// The rule that settled it, if one did.
     pub rule: Option<Arc<str>>,
+    /// The step-up that would turn a challenge into a yes.
+    pub needs: Option<AuthContext>,
 }

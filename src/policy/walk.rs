@@ -37,7 +37,7 @@ pub(super) fn walk(rules: &[Arc<Rule>], facts: &Facts<'_>, mut note: impl FnMut(
     if facts.subject.is_none() {
         return sign_in_required(Step::Default);
     }
-    Decision { verdict: Verdict::Block, reason: Reason::NoRuleMatched, step: Step::Default, rule: None }
+    Decision { verdict: Verdict::Block, reason: Reason::NoRuleMatched, step: Step::Default, rule: None, needs: None }
 }
 
 /// The verdicts that rules about people would have given to some stranger.
@@ -50,14 +50,14 @@ struct Earlier {
 impl Earlier {
     const fn remember(&mut self, verdict: Verdict) {
         match verdict {
-            Verdict::Allow => self.allow = true,
+            Verdict::Allow | Verdict::Monitor | Verdict::Warn | Verdict::Challenge => self.allow = true,
             Verdict::Block => self.block = true,
         }
     }
 
     const fn contradicts(&self, verdict: Verdict) -> bool {
         match verdict {
-            Verdict::Allow => self.block,
+            Verdict::Allow | Verdict::Monitor | Verdict::Warn | Verdict::Challenge => self.block,
             Verdict::Block => self.allow,
         }
     }
@@ -67,14 +67,15 @@ const fn reason(rule: &Rule) -> Reason {
     match (rule.verdict, &rule.who) {
         (Verdict::Allow, Who::Anyone) => Reason::RuleAllowsAnyone,
         (Verdict::Allow, Who::SignedIn | Who::Listed { .. }) => Reason::RuleAllows,
+        (Verdict::Monitor | Verdict::Warn | Verdict::Challenge, _) => Reason::RuleAsks,
         (Verdict::Block, _) => Reason::RuleBlocks,
     }
 }
 
 fn settled(rule: &Rule, reason: Reason) -> Decision {
-    Decision { verdict: rule.verdict, reason, step: Step::AccessRules, rule: Some(Arc::clone(&rule.name)) }
+    Decision { verdict: rule.verdict, reason, step: Step::AccessRules, rule: Some(Arc::clone(&rule.name)), needs: None }
 }
 
 const fn sign_in_required(step: Step) -> Decision {
-    Decision { verdict: Verdict::Block, reason: Reason::SignInRequired, step, rule: None }
+    Decision { verdict: Verdict::Block, reason: Reason::SignInRequired, step, rule: None, needs: None }
 }

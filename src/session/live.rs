@@ -8,7 +8,7 @@ use super::pulse::Pulse;
 use super::record::Record;
 use super::{SessionError, SessionKey};
 use crate::cut::{Cut, CutReason};
-use crate::facts::{SharedClock, Subject, Tick, UnixTime, UserKey};
+use crate::facts::{Passed, SharedClock, Subject, Tick, UnixTime, UserKey};
 use crate::telemetry::Secret;
 
 /// One person in one browser.
@@ -20,6 +20,7 @@ pub struct Session {
     /// Raised when the session ends; every stream opened under it listens.
     pub cut: Cut,
     subject: RwLock<Arc<Subject>>,
+    passed: RwLock<Arc<Passed>>,
     version: AtomicU64,
     pub(super) pulse: Arc<Pulse>,
     clock: SharedClock,
@@ -56,6 +57,7 @@ impl Session {
             login_hint,
             has_refresh_token,
             subject: RwLock::new(Arc::new(record.subject)),
+            passed: RwLock::default(),
             refreshing: AtomicBool::new(false),
             refreshed: AtomicU64::new(refreshed),
             vouched: AtomicU64::new(refreshed),
@@ -68,7 +70,13 @@ impl Session {
         Arc::clone(&self.subject.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Moves whenever [`Session::subject`] changes; one load.
+    /// The step-ups and warnings it has passed.
+    #[must_use]
+    pub fn passed(&self) -> Arc<Passed> {
+        Arc::clone(&self.passed.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Moves whenever [`Session::subject`] or [`Session::passed`] changes; one load.
     #[must_use]
     pub fn version(&self) -> u64 {
         self.version.load(Ordering::Acquire)

@@ -24,9 +24,10 @@ impl KnownPeople {
 
     /// Who came with this cookie before, if nothing was said about them since. `session` is what the cookie leads to
     /// now.
-    pub(super) fn find(&self, cookie: &CookieKey, session: &Arc<Session>) -> Option<Arc<Person>> {
+    pub(super) fn find(&self, cookie: &CookieKey, session: &Arc<Session>, epoch: u64) -> Option<Arc<Person>> {
         let known = self.by_cookie.get(cookie)?;
-        (Arc::ptr_eq(&known.session, session) && known.version == session.version()).then_some(known)
+        let same = Arc::ptr_eq(&known.session, session) && known.version == session.version() && known.epoch == epoch;
+        same.then_some(known)
     }
 
     pub(super) fn keep(&self, cookie: CookieKey, person: &Arc<Person>) {

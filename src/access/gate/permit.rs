@@ -40,8 +40,13 @@ impl Permit {
     #[cfg(test)]
     pub(in crate::access) fn for_tests(cut: Cut) -> Self {
         use crate::policy::{Reason, Step, Verdict};
-        let decision =
-            Decision { verdict: Verdict::Allow, reason: Reason::RuleAllowsAnyone, step: Step::AccessRules, rule: None };
+        let decision = Decision {
+            verdict: Verdict::Allow,
+            reason: Reason::RuleAllowsAnyone,
+            step: Step::AccessRules,
+            rule: None,
+            needs: None,
+        };
         Self::new(decision, None, cut)
     }
 }

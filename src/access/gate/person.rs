@@ -5,7 +5,8 @@ use std::sync::Arc;
 use http::{HeaderName, HeaderValue};
 
 use crate::access::private::{App, Asserted, AssertionError, Assertions, CachedAssertion, IdentityHeaders};
-use crate::facts::{Groups, Subject, UnixTime};
+use crate::directory::Feed;
+use crate::facts::{Groups, Passed, Standing, Subject, UnixTime};
 use crate::session::Session;
 
 /// A person, as one worker last met them with one cookie. Their connections on this worker share it.
@@ -14,6 +15,14 @@ pub struct Person {
     pub session: Arc<Session>,
     /// Who, at the version the decision was made on.
     pub subject: Arc<Subject>,
+    /// How the account stood when they were met.
+    pub standing: Standing,
+    /// Where the risk of their tenant's accounts comes from.
+    pub(super) feed: Arc<Feed>,
+    /// The step-ups and warnings their session has passed.
+    pub(super) passed: Arc<Passed>,
+    /// [`crate::directory::Directory::epoch`] that `standing` belongs to.
+    pub(super) epoch: u64,
     /// The identity headers for the upstream, ready made.
     pub headers: Arc<[(HeaderName, HeaderValue)]>,
     /// [`Session::version`] that `subject` belongs to.
@@ -35,7 +44,7 @@ impl Person {
 
 /// The identity headers for `subject`. Values are printable ASCII: display names and addresses are percent-encoded
 /// where they are not (RFC 3986 2.1), so that no upstream has to guess an encoding.
-pub(super) fn headers(names: &IdentityHeaders, subject: &Subject) -> Arc<[(HeaderName, HeaderValue)]> {
+pub(super) fn headers(names: &IdentityHeaders, subject: &Subject, groups: &Groups) -> Arc<[(HeaderName, HeaderValue)]> {
     let mut headers = Vec::with_capacity(5);
     let mut add = |name: &HeaderName, text: &str| {
         if let Ok(value) = HeaderValue::from_str(text) {
@@ -46,7 +55,7 @@ pub(super) fn headers(names: &IdentityHeaders, subject: &Subject) -> Arc<[(Heade
     add(&names.tenant, &subject.user.tenant.to_string());
     add(&names.name, &printable(&subject.name));
     add(&names.email, &printable(&subject.email));
-    if let Groups::Known(groups) = &subject.groups {
+    if let Groups::Known(groups) = groups {
         let list: Vec<String> = groups.iter().map(ToString::to_string).collect();
         add(&names.groups, &list.join(","));
     }
@@ -77,7 +86,7 @@ mod tests {
 
     #[test]
     fn names_are_encoded_and_never_split_a_header() {
-        let made = headers(&IdentityHeaders::default(), &subject(Groups::known(vec![])));
+        let made = headers(&IdentityHeaders::default(), &subject(Groups::Unknown), &Groups::known(vec![]));
         let name = made.iter().find(|(name, _)| name == "x-auth-name").map(|(_, value)| value.clone());
         assert_eq!(name.unwrap(), "Zo%C3%AB 100%25%0D%0AX: y");
         assert!(made.iter().any(|(name, value)| name == "x-auth-groups" && value.is_empty()));
@@ -85,7 +94,7 @@ mod tests {
 
     #[test]
     fn unknown_groups_send_no_group_header() {
-        let made = headers(&IdentityHeaders::default(), &subject(Groups::Unknown));
+        let made = headers(&IdentityHeaders::default(), &subject(Groups::Unknown), &Groups::Unknown);
         assert!(made.iter().all(|(name, _)| name != "x-auth-groups"));
     }
 }

@@ -1,0 +1,38 @@
+//! One tenant's people as they were last read.
+
+use std::collections::HashMap;
+
+use super::{Affected, Update};
+use crate::facts::{AccountRisk, Hold, ObjectId, Standing, Subject, TenantId, UserKey};
+
+/// See the module.
+#[derive(Debug, Default)]
+pub(super) struct Snapshot {
+    risk: HashMap<ObjectId, AccountRisk>,
+    holds: HashMap<ObjectId, Hold>,
+}
+
+impl Snapshot {
+    pub(super) fn standing(&self, subject: &Subject) -> Standing {
+        let object = subject.user.object;
+        Standing {
+            risk: self.risk.get(&object).cloned(),
+            hold: self.holds.get(&object).copied().unwrap_or_default(),
+            ..Standing::of_token(subject)
+        }
+    }
+
+    pub(super) fn apply(&mut self, tenant: TenantId, update: Update) -> Affected {
+        let Some(risk) = update.risk else { return Affected::Nobody };
+        let mut people = Vec::new();
+        for (object, reading) in risk.readings {
+            self.risk.insert(object, AccountRisk { reading, detections: [].into() });
+            people.push(UserKey { tenant, object });
+        }
+        Affected::People(people)
+    }
+
+    pub(super) fn set_hold(&mut self, object: ObjectId, hold: Hold) {
+        self.holds.insert(object, hold);
+    }
+}
