@@ -49,6 +49,12 @@ impl Policy {
         self.version
     }
 
+    /// Whether a decision may change with the clock alone.
+    #[must_use]
+    pub const fn depends_on_time(&self) -> bool {
+        true
+    }
+
     /// Decides one request: the first rule that matches wins, and without one the request is blocked.
     /// Allocates nothing.
     ///

@@ -40,6 +40,8 @@ pub enum Event {
     },
     /// A stream was ended because its permit was taken back.
     StreamCut(Box<StreamCut>),
+    /// A yes was taken back because the facts behind it changed.
+    VerdictChanged(Box<VerdictChange>),
     /// A new configuration runs.
     ConfigReloaded {
         /// Its generation.
@@ -179,6 +181,19 @@ pub struct StreamCut {
     pub app: Arc<str>,
     /// Why.
     pub reason: CutReason,
+}
+
+/// See [`Event::VerdictChanged`].
+#[derive(Debug, Clone)]
+pub struct VerdictChange {
+    /// The request that had got the yes.
+    pub request: RequestId,
+    /// Whose.
+    pub who: Option<Who>,
+    /// To which app.
+    pub app: Arc<str>,
+    /// What a new request would be answered now.
+    pub decision: policy::Decision,
 }
 
 /// See [`Event::AdminAction`].

@@ -18,7 +18,7 @@ pub struct Person {
     /// How the account stood when they were met.
     pub standing: Standing,
     /// Where the risk of their tenant's accounts comes from.
-    pub(super) feed: Arc<Feed>,
+    pub(in crate::access) feed: Arc<Feed>,
     /// The step-ups and warnings their session has passed.
     pub(super) passed: Arc<Passed>,
     /// [`crate::directory::Directory::epoch`] that `standing` belongs to.
