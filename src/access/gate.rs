@@ -5,6 +5,7 @@ mod open;
 mod permit;
 mod person;
 
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use http::Request;
@@ -32,7 +33,6 @@ pub(super) type Memo = Mutex<Option<Remembered>>;
 pub(super) struct Remembered {
     host: Box<str>,
     cookie: Box<[u8]>,
-    version: u64,
     generation: u64,
     person: Arc<Person>,
 }
@@ -65,7 +65,7 @@ pub(super) async fn pass<B>(
         };
         let (entry, cut) = local.open.enter(flight, above);
         // Whoever takes a yes back looks into the book once. What changed before this one was in it is seen here.
-        if person.as_ref().is_none_or(|person| person.epoch == local.world.directory.epoch()) {
+        if person.as_ref().is_none_or(|person| person.is_current(&local.world.directory)) {
             return Ok(Permit::new(decision, person, cut, Some(entry)));
         }
     }
@@ -125,8 +125,7 @@ fn remembered(local: &Local, asked: &Asked<'_>, value: &[u8]) -> Option<Arc<Pers
     let same = *known.cookie == *value
         && *known.host == *asked.host
         && known.generation == local.number
-        && known.version == known.person.session.version()
-        && known.person.epoch == local.world.directory.epoch();
+        && known.person.is_current(&local.world.directory);
     if !same || known.person.session.touch(asked.tick).is_err() {
         return None;
     }
@@ -167,7 +166,7 @@ async fn verified(
 
 /// Makes the person known to the connection, and takes over what other connections of this worker know of them.
 fn remember(local: &Local, asked: &Asked<'_>, value: &[u8], (key, session): (CookieKey, Arc<Session>)) -> Arc<Person> {
-    let person = local.people.find(&key, &session, local.world.directory.epoch()).unwrap_or_else(|| {
+    let person = local.people.find(&key, &session, &local.world.directory).unwrap_or_else(|| {
         let person = Arc::new(introduced(local, session));
         local.people.keep(key, &person);
         person
@@ -175,7 +174,6 @@ fn remember(local: &Local, asked: &Asked<'_>, value: &[u8], (key, session): (Coo
     let remembered = Remembered {
         host: asked.host.into(),
         cookie: value.into(),
-        version: person.version,
         generation: local.number,
         person: Arc::clone(&person),
     };
@@ -190,5 +188,6 @@ fn introduced(local: &Local, session: Arc<Session>) -> Person {
     let standing = local.world.directory.standing(&subject);
     let feed = local.world.directory.feed(subject.user.tenant);
     let headers = person::headers(&local.world.identity_headers, &subject, &standing.groups);
+    let epoch = AtomicU64::new(epoch);
     Person { session, subject, standing, feed, passed, epoch, headers, version, asserted: CachedAssertion::default() }
 }
