@@ -353,7 +353,7 @@ impl Local {
     ) -> Self {
         let book = |app: &Arc<App>| {
             Arc::new(AppBook {
-                name: Arc::clone(&app.name),
+                name: (*app.name).into(),
                 host: app.config.host.as_str().into(),
                 app: metrics.app(&app.name, index),
                 worker: Arc::clone(worker),

@@ -156,8 +156,9 @@ impl Served {
                 name: Arc::clone(&person.subject.name),
                 session: Some(SessionId::of(&person.session.key.0)),
             }),
-            app: Arc::clone(&asked.app.name),
-            host: asked.host.into(),
+            // This worker's own handles: those of the configuration are shared by all workers.
+            app: Arc::clone(&asked.book.name),
+            host: Arc::clone(&asked.book.host),
             method: request.method().clone(),
             path: request.uri().path().into(),
             decision,

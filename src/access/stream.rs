@@ -14,7 +14,7 @@ use crate::telemetry::{RequestId, WorkerMetrics};
 pub struct AppBook {
     pub(super) name: Arc<str>,
     /// The app's host, to find it again in a later generation.
-    pub(super) host: Box<str>,
+    pub(super) host: Arc<str>,
     pub(super) app: Arc<AppMetrics>,
     pub(super) worker: Arc<WorkerMetrics>,
     pub(super) audit: AuditLog,

@@ -96,7 +96,7 @@ pub struct Decision {
     /// The app's name.
     pub app: Arc<str>,
     /// The host asked for.
-    pub host: Box<str>,
+    pub host: Arc<str>,
     /// The method.
     pub method: Method,
     /// The canonical path, without the query.
