@@ -1,5 +1,6 @@
 //! Layer 4: the request path in reading order: dispatch, gate, forward; and the one place where refusals become responses.
 
+mod ask;
 mod dispatch;
 mod error;
 pub mod gate;
@@ -33,7 +34,7 @@ use crate::generation::{Generation, Held};
 use crate::pages::{Audience, Pages};
 use crate::policy::Policy;
 use crate::session::Sessions;
-use crate::sign_in::{Asker, PREFIX, SignIn, Unauthenticated, Visit};
+use crate::sign_in::{PREFIX, SignIn, Visit};
 use crate::telemetry::{Metrics, RequestId, RequestIds, WorkerMetrics};
 
 pub use error::AccessError;
@@ -244,13 +245,15 @@ impl Gateway {
                     Err(error) => respond::fail(local, audience, asked.app, &error, served),
                 }
             }
-            Err(Refusal::SignIn) => {
-                served.must_sign_in(local, asked, &request);
-                challenge(local, asked, request, served).await
-            }
             Err(refusal) => {
+                if matches!(refusal, Refusal::SignIn) {
+                    served.must_sign_in(local, asked, &request);
+                }
                 served.blocked(local, asked, &request, &refusal);
-                respond::refuse(local, audience, Some(asked.app), &refusal, served)
+                match ask::Ask::of(&refusal) {
+                    Some(what) => ask::ask(local, asked, request, served, what).await,
+                    None => respond::refuse(local, audience, Some(asked.app), &refusal, served),
+                }
             }
         }
     }
@@ -303,24 +306,6 @@ fn placed<'a>(local: &Local, connection: &Connection, parts: &'a Parts) -> Resul
     let client = private::client_address(&connection.client, &parts.headers, &world.trusted_proxies)
         .map_err(|_| Refusal::BadHeader)?;
     Ok((host, client))
-}
-
-/// Somebody without a session on an app host.
-async fn challenge(local: &Local, asked: &Asked<'_>, request: Request<Incoming>, served: &Served) -> Response<Body> {
-    let (parts, body) = request.into_parts();
-    let form = match Unauthenticated::of(&parts.method, &parts.headers, asked.host) {
-        Unauthenticated::Form => collect(body).await,
-        Unauthenticated::Navigation | Unauthenticated::Program => None,
-    };
-    local.world.sign_in.challenge(&Asker {
-        host: asked.host,
-        path_and_query: parts.uri.path_and_query().map_or("/", |path| path.as_str()),
-        method: &parts.method,
-        headers: &parts.headers,
-        cors_origins: &asked.app.config.cors_origins,
-        form: form.as_deref(),
-        request_id: served.id(),
-    })
 }
 
 impl Handler for Gateway {

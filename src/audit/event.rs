@@ -27,6 +27,8 @@ pub enum Event {
         /// Who.
         who: Who,
     },
+    /// A person read a warning and went on.
+    WarningContinued(Box<WarningContinued>),
     /// A session ended, for whatever reason.
     SessionEnded {
         /// Whose.
@@ -168,6 +170,21 @@ pub struct SignIn {
     pub provider_code: Option<Box<str>>,
     /// The provider's own name for the request (`correlation_id` or `trace_id`), to find it in its logs.
     pub provider_request: Option<Box<str>>,
+}
+
+/// See [`Event::WarningContinued`].
+#[derive(Debug, Clone)]
+pub struct WarningContinued {
+    /// The request that went on.
+    pub request: RequestId,
+    /// From where.
+    pub client: IpAddr,
+    /// Who.
+    pub who: Who,
+    /// The app's name.
+    pub app: Arc<str>,
+    /// The rule that warned.
+    pub rule: Arc<str>,
 }
 
 /// See [`Event::StreamCut`].

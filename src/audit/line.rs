@@ -3,7 +3,8 @@
 //! Every line: `seq` (counts from 1 since the process began), `time` (RFC 3339, UTC), `event`. Then, as far as known:
 //! `request_id`, `client`, `user` (`tid:oid`), `name`, `session`, `auth`; of a `decision`: `app`, `host`, `method`,
 //! `path`, `verdict`, `reason`, `step`, `rule`, `needs`, `policy`; of a `sign_in`: `outcome`, `provider_code`,
-//! `provider_request`; of `session_ended` and `stream_cut`: `reason`, `by`, `app`; of `config_reloaded` and
+//! `provider_request`; of `warning_continued`: `app`, `rule`; of `session_ended` and `stream_cut`: `reason`, `by`, `app`;
+//! of `config_reloaded` and
 //! `config_reload_failed`: `generation`, `problem`; of `admin_action`: `action`, `target`, `outcome`, `count`; of
 //! `verdict_changed`: `app`, `verdict`, `reason`, `step`, `rule`; of `records_dropped`: `count`. Unknown values are left out.
 //!
@@ -11,7 +12,7 @@
 
 use std::fmt::{Display, Write as _};
 
-use super::event::{AdminAction, Decision, Event, SignIn, StreamCut, VerdictChange, Who};
+use super::event::{AdminAction, Decision, Event, SignIn, StreamCut, VerdictChange, WarningContinued, Who};
 use crate::facts::UnixTime;
 use crate::policy;
 
@@ -27,6 +28,7 @@ pub(super) fn write(out: &mut String, seq: u64, at: UnixTime, event: &Event) {
             line.who(Some(who));
             line.end();
         }
+        Event::WarningContinued(went) => write_continued(Line::begin(out, seq, at, "warning_continued"), went),
         Event::SessionEnded { user, session, reason, by } => {
             let mut line = Line::begin(out, seq, at, "session_ended");
             line.plain("user", user);
@@ -104,6 +106,15 @@ fn write_sign_in(mut line: Line<'_>, sign_in: &SignIn) {
     if let Some(request) = &sign_in.provider_request {
         line.text("provider_request", request);
     }
+    line.end();
+}
+
+fn write_continued(mut line: Line<'_>, went: &WarningContinued) {
+    line.plain("request_id", went.request);
+    line.plain("client", went.client);
+    line.who(Some(&went.who));
+    line.text("app", &went.app);
+    line.text("rule", &went.rule);
     line.end();
 }
 

@@ -107,11 +107,15 @@ pub enum SignInOutcome {
     Failed,
     /// The loop guard stopped it.
     LoopStopped,
+    /// The provider vouched for a step-up.
+    SteppedUp,
+    /// The provider did not confirm a step-up that was asked for, or somebody else answered it.
+    NotConfirmed,
 }
 
 impl SignInOutcome {
     /// Every outcome.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 13] = [
         Self::SignedIn,
         Self::Reused,
         Self::Cancelled,
@@ -123,6 +127,8 @@ impl SignInOutcome {
         Self::ProviderDown,
         Self::Failed,
         Self::LoopStopped,
+        Self::SteppedUp,
+        Self::NotConfirmed,
     ];
 
     /// The word in metrics and audit records.
@@ -140,6 +146,8 @@ impl SignInOutcome {
             Self::ProviderDown => "provider_down",
             Self::Failed => "failed",
             Self::LoopStopped => "loop_stopped",
+            Self::SteppedUp => "stepped_up",
+            Self::NotConfirmed => "not_confirmed",
         }
     }
 }
