@@ -7,7 +7,7 @@ mod words;
 
 pub(super) use app::{App, Connection, Health};
 pub(super) use edge::{Certificate, Limits, Listen, Tls};
-pub(super) use words::{BalanceWord, FormatWord, HttpWord, ResponseWord, Size, Span, TlsWord};
+pub(super) use words::{BalanceWord, FormatWord, HttpWord, ResponseWord, Size, Span, StaleWord, TlsWord};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
