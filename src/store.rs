@@ -29,7 +29,7 @@ pub enum Table {
     HostBindings,
     /// Name to sealed secret of the gateway itself, such as a signing key.
     Secrets,
-    /// Facts about the file, such as its format.
+    /// Facts about the file, such as its format, and small facts of the gateway, such as what a tenant allows.
     Meta,
 }
 
