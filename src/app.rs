@@ -1,5 +1,6 @@
 //! Layer 6: the composition root. Wires every part from one configuration, runs until told to stop, swaps generations.
 
+mod reading;
 mod reload;
 mod world;
 
@@ -17,7 +18,7 @@ use crate::access::{AssertionError, Assertions, Gateway, OpenBook, REFUSAL_WORDS
 use crate::admin::{self, AdminError, AdminListener, Condition, Readiness, Services};
 use crate::audit::{self, AuditError, AuditLog};
 use crate::config::Config;
-use crate::directory::Directory;
+use crate::directory::{self, Directory};
 use crate::edge::{self, CertError, Certificates, Edge, EdgeError, Shutdown};
 use crate::entra::EntraError;
 use crate::facts::SharedClock;
@@ -70,6 +71,8 @@ struct Base {
     peers: Peers,
     sessions: Sessions,
     directory: Directory,
+    /// The jobs that read the directory.
+    sync: directory::Control,
     assertions: Arc<Assertions>,
     audit: AuditLog,
     metrics: Arc<Metrics>,
@@ -119,6 +122,9 @@ pub enum AppError {
     /// The admin listener.
     #[error("the admin listener cannot be opened")]
     Admin(#[from] AdminError),
+    /// The directory's jobs.
+    #[error("the directory cannot be read as configured")]
+    Directory(#[from] directory::SetupError),
     /// The assertion keys.
     #[error("the assertion keys cannot be made")]
     Assertions(#[from] AssertionError),
@@ -150,7 +156,7 @@ impl App {
             peers.clone(),
             Arc::clone(&clock),
         )?;
-        let directory = Directory::none(Arc::clone(&clock));
+        let (directory, sync) = reading::begin(&config, &store, &clock, &audit, &metrics)?;
         let counted = sessions.clone();
         metrics.read_sessions_from(move || counted.count() as u64);
         let secrets =
@@ -173,6 +179,7 @@ impl App {
             peers,
             sessions,
             directory,
+            sync,
             assertions,
             audit,
             metrics,
@@ -319,8 +326,16 @@ impl App {
                 () = world::keep_fresh(&lasting.world) => {}
             }
         };
+        let (sync, stop) = (base.sync.clone(), over.clone());
+        let sync = async move {
+            tokio::select! {
+                () = stop.begun() => {}
+                () = sync.run() => {}
+            }
+        };
         let control = &base.control;
-        vec![control.spawn(sessions), control.spawn(watch), control.spawn(watched), control.spawn(keys)]
+        let tasks = [control.spawn(sessions), control.spawn(watch), control.spawn(watched), control.spawn(keys)];
+        tasks.into_iter().chain([control.spawn(sync)]).collect()
     }
 }
 

@@ -1,6 +1,7 @@
 //! From what is written to what it means, part by part. Everything wrong is collected, so that one run tells all.
 
 mod app;
+mod directory;
 mod edge;
 mod entra;
 mod read;
@@ -86,6 +87,8 @@ impl Build<'_> {
         let admin = self.admin(&file.admin);
         self.no_loops(file, &apps, &edge.https, admin.listen);
         let entra = self.entra(&file.entra, &host, public_port);
+        let authority = entra.as_ref().map(|entra| entra.authority.clone());
+        let directory = file.directory.as_ref().and_then(|written| self.directory(written, authority.as_ref()));
         let sign_in = self.sign_in(&file.sign_in, host, public_port, &apps);
         let trusted_proxies = self.networks("listen.trusted_proxies", &file.listen.trusted_proxies);
         let hsts = self.span("listen.hsts", &file.listen.hsts, Duration::ZERO, days(3650));
@@ -101,6 +104,7 @@ impl Build<'_> {
             announce,
             session,
             entra: entra?,
+            directory,
             sign_in,
             help,
             apps,
