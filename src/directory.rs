@@ -155,6 +155,25 @@ impl Directory {
         Ok(())
     }
 
+    /// Watches a person until then. Durable when it returns.
+    ///
+    /// # Errors
+    /// When the store cannot write.
+    pub async fn set_watched(&self, user: UserKey, until: UnixTime) -> Result<(), StoreError> {
+        if let Some(known) = self.tenant(user.tenant) {
+            known.snapshot.write().unwrap_or_else(PoisonError::into_inner).set_watched(user.object, until);
+            self.announce(Affected::People(vec![user]));
+        }
+        Ok(())
+    }
+
+    /// Everybody of a tenant whose account is at risk.
+    #[must_use]
+    pub fn at_risk(&self, tenant: TenantId) -> Vec<UserKey> {
+        let Some(known) = self.tenant(tenant) else { return Vec::new() };
+        known.snapshot.read().unwrap_or_else(PoisonError::into_inner).at_risk(tenant)
+    }
+
     fn announce(&self, affected: Affected) {
         if affected == Affected::Nobody {
             return;

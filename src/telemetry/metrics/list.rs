@@ -214,6 +214,16 @@ pub(super) const LIST: &[Metric] = &[
     metric!(Counter, "store_errors", [], "Operations of the durable store that failed.", |m, s| {
         s.one(m.control.store_errors.value())
     }),
+    // account actions
+    metric!(Counter, "account_actions", ["action", "state"], "Account actions that came to a state.", |m, s| {
+        m.actions.states().into_iter().try_for_each(|(labels, count)| s.labelled(&labels, count))
+    }),
+    metric!(Counter, "account_action_brakes", ["brake"], "Automatic account actions held, by brake.", |m, s| {
+        m.actions.brakes().into_iter().try_for_each(|(brake, count)| s.labelled(&[brake], count))
+    }),
+    metric!(Gauge, "account_actions_stopped", [], "1 while automatic account actions wait for a person.", |m, s| {
+        s.one(m.actions.stopped.value())
+    }),
     // configuration and certificates
     metric!(Gauge, "config_generation", [], "Generation of the running configuration.", |m, s| {
         s.one(m.control.config_generation.value())
