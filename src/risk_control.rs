@@ -22,7 +22,7 @@ use std::time::Duration;
 use tokio::sync::{Mutex, Notify};
 
 pub use accounts::Accounts;
-pub use automatic::{Foreseen, Judge, Preview, Wanted};
+pub use automatic::{Foreseen, Judge, Preview, Wanted, wanted_by};
 pub use brakes::{Approval, Brake, BrakeState, Exempt, Stop};
 pub use hands::{Asked, Call, FindGraph, GraphHands, Hands};
 pub use order::{ActionKind, By, Cause, Order, Reach};
@@ -186,7 +186,8 @@ impl Actions {
     /// # Errors
     /// When the store cannot read.
     pub fn open(parts: Parts) -> Result<Self, StoreError> {
-        let Parts { settings, tenants, store, keyring, sessions, directory, hands, judge, audit, metrics, clock } = parts;
+        let Parts { settings, tenants, store, keyring, sessions, directory, hands, judge, audit, metrics, clock } =
+            parts;
         let ledger = Ledger::open(store, keyring, clock.now())?;
         metrics.actions.stopped.set(u64::from(ledger.stop().is_some()));
         let (settings, ledger) = (RwLock::new(Arc::new(settings)), Mutex::new(ledger));
@@ -271,7 +272,11 @@ impl Actions {
             if goes {
                 task.started = Some(now);
             }
-            if is_new { ledger.add(task.clone()).await? } else { ledger.change(task.clone()).await? }
+            if is_new {
+                ledger.add(task.clone()).await?
+            } else {
+                ledger.change(task.clone()).await?
+            }
             if goes {
                 ledger.begin(task.id);
             }

@@ -15,11 +15,12 @@ use tokio_util::sync::CancellationToken;
 
 use super::brakes::{Brake, Scene};
 use super::carry::taking_back;
-use super::order::{ActionKind, By, Cause, Order};
+use super::order::{ActionKind, By, Cause, Order, Reach};
 use super::task::{Task, TaskId, TaskState};
 use super::{Actions, Refused};
 use crate::directory::Affected;
 use crate::facts::{Account, RiskFeed, RiskSource, RiskState, Standing, TenantId, UnixTime, UserKey};
+use crate::policy::{AccountFacts, AutoAction, Policy};
 
 /// One thing that one rule wants done about a person.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,6 +33,30 @@ pub struct Wanted {
 
 /// What the rules want done about a person who stands like this. Asks nobody and waits for nothing.
 pub type Judge = Arc<dyn Fn(UserKey, &Standing, RiskFeed) -> Vec<Wanted> + Send + Sync>;
+
+/// What the rules of `policy` want done about a person who stands like this.
+#[must_use]
+pub fn wanted_by(policy: &Policy, user: UserKey, standing: &Standing, feed: RiskFeed, now: UnixTime) -> Vec<Wanted> {
+    let account = AccountFacts { user, standing, feed, now };
+    let wanted = policy.automatic(&account).flat_map(|rule| {
+        rule.actions.iter().map(|action| Wanted { rule: Arc::clone(&rule.name), kind: ActionKind::from(*action) })
+    });
+    wanted.collect()
+}
+
+impl From<AutoAction> for ActionKind {
+    fn from(action: AutoAction) -> Self {
+        match action {
+            AutoAction::SignOut => Self::SignOut,
+            AutoAction::Disable => Self::Disable,
+            AutoAction::ForcePasswordReset => Self::ResetPassword,
+            AutoAction::ConfirmCompromised => Self::ConfirmCompromised,
+            AutoAction::WatchSignIn => Self::Watch,
+            AutoAction::BlockPrivate => Self::Block(Reach::Private),
+            AutoAction::BlockInternet => Self::Block(Reach::Internet),
+        }
+    }
+}
 
 /// What would be done now.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -132,7 +132,9 @@ impl Scene<'_> {
             return None;
         }
         match &self.standing.groups {
-            Groups::Known(groups) => groups.iter().any(|group| exempt.groups.contains(group)).then_some(Brake::BreakGlass),
+            Groups::Known(groups) => {
+                groups.iter().any(|group| exempt.groups.contains(group)).then_some(Brake::BreakGlass)
+            }
             Groups::Unknown => Some(Brake::GroupsUnknown),
         }
     }
@@ -140,7 +142,8 @@ impl Scene<'_> {
     fn manual(&self, order: &Order) -> Option<Brake> {
         let cause = self.standing.risk.as_ref().map(Cause::of);
         let by_hand = || {
-            let in_force = |state: &TaskState| !matches!(state, TaskState::Unsuccessful { .. } | TaskState::Cancelled { .. });
+            let in_force =
+                |state: &TaskState| !matches!(state, TaskState::Unsuccessful { .. } | TaskState::Cancelled { .. });
             self.ledger.of_user(order.user).filter(move |task| task.is_by_hand() && in_force(&task.state))
         };
         if let Some(task) = order.undoes {

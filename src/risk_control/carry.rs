@@ -125,8 +125,12 @@ impl Actions {
         }
         match backoff.next(asked) {
             Some(wait) => {
-                let next = UnixTime(now.0.saturating_add(wait.as_millis().div_ceil(1000).try_into().unwrap_or(u64::MAX)));
-                task.mark(now, format!("try {} did not succeed; the next in {} s", attempt + 1, next.since(now).as_secs()));
+                let next =
+                    UnixTime(now.0.saturating_add(wait.as_millis().div_ceil(1000).try_into().unwrap_or(u64::MAX)));
+                task.mark(
+                    now,
+                    format!("try {} did not succeed; the next in {} s", attempt + 1, next.since(now).as_secs()),
+                );
                 task.state = TaskState::InProgress { attempt: attempt + 1, next };
             }
             None => {
@@ -162,10 +166,8 @@ impl Actions {
         };
         // Kept from the first try: after a crash everything would look as if it had been so before.
         if on && task.newly.is_none() {
-            let newly = Hold {
-                private: after.private && !before.private,
-                internet: after.internet && !before.internet,
-            };
+            let newly =
+                Hold { private: after.private && !before.private, internet: after.internet && !before.internet };
             task.newly = Reach::of(newly);
         }
         self.inner.directory.set_hold(user, after).await.map_err(|error| error.to_string())?;

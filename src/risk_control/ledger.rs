@@ -56,7 +56,10 @@ impl Ledger {
         let lost = || Memory { stop: Some(Stop { since: now, tenant: None, kind: None }), ..Memory::default() };
         let mut memory = memory.map_or_else(Memory::default, |memory| memory.unwrap_or_else(lost));
         if unreadable > 0 {
-            tracing::error!(records = unreadable, "tasks that do not open with the key ring; automatic actions are stopped");
+            tracing::error!(
+                records = unreadable,
+                "tasks that do not open with the key ring; automatic actions are stopped"
+            );
             memory.stop.get_or_insert(Stop { since: now, tenant: None, kind: None });
         }
         let last = tasks.keys().next_back().map_or(0, |id| id.0);
@@ -126,7 +129,9 @@ impl Ledger {
         }
         match self.store.write(batch).await {
             Ok(()) => self.unwritten.clear(),
-            Err(error) => tracing::error!(error = %error, "the outcome of a task could not be written; it is tried again"),
+            Err(error) => {
+                tracing::error!(error = %error, "the outcome of a task could not be written; it is tried again")
+            }
         }
     }
 
@@ -205,7 +210,8 @@ impl Ledger {
 
     /// Takes the task of this tenant whose time came first, for the caller to be at; else when the next one is due.
     pub(super) fn take_due(&mut self, tenant: TenantId, now: UnixTime) -> Result<Task, Option<Duration>> {
-        let waiting = self.tasks.values().filter(|task| task.order.user.tenant == tenant && !self.running.contains(&task.id));
+        let waiting =
+            self.tasks.values().filter(|task| task.order.user.tenant == tenant && !self.running.contains(&task.id));
         let next = waiting.filter_map(|task| match task.state {
             TaskState::InProgress { next, .. } => Some((next, task.id)),
             _ => None,
@@ -243,9 +249,8 @@ impl Ledger {
             .values()
             .filter_map(|ids| ids.iter().rev().find(|id| self.tasks.get(id).is_some_and(Task::is_by_hand)).copied())
             .collect();
-        let old = |task: &&Task| {
-            !task.state.is_open() && now.since(task.updated) > keep && !last_words.contains(&task.id)
-        };
+        let old =
+            |task: &&Task| !task.state.is_open() && now.since(task.updated) > keep && !last_words.contains(&task.id);
         let old: Vec<TaskId> = self.tasks.values().filter(old).map(|task| task.id).collect();
         let mut batch = Batch::new();
         old.iter().for_each(|id| batch.delete(Table::Tasks, &key_of(*id)));
