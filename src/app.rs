@@ -1,5 +1,6 @@
 //! Layer 6: the composition root. Wires every part from one configuration, runs until told to stop, swaps generations.
 
+mod actions;
 mod reload;
 mod world;
 
@@ -23,6 +24,7 @@ use crate::entra::EntraError;
 use crate::facts::SharedClock;
 use crate::generation::Generation;
 use crate::peers::Peers;
+use crate::risk_control::Actions;
 use crate::session::{SessionError, Sessions};
 use crate::store::{Keyring, KeyringError, Store, StoreError};
 use crate::telemetry::{self, LogConfig, LogError, LogGuard, Metrics, NoRandomness, RequestIds};
@@ -57,6 +59,7 @@ struct Lasting {
     world: Arc<Generation<World>>,
     base: Base,
     certificates: Arc<Certificates>,
+    actions: Actions,
     config: std::sync::Mutex<Config>,
 }
 
@@ -182,7 +185,9 @@ impl App {
         let announce = config.announce;
         let world = Arc::new(Generation::new(world::build(&base, &config, None)?));
         base.metrics.control.reloaded(Some(world.number()));
-        let lasting = Arc::new(Lasting { world, base, certificates, config: std::sync::Mutex::new(config) });
+        let actions = actions::open(&base, &config, &world)?;
+        let config = std::sync::Mutex::new(config);
+        let lasting = Arc::new(Lasting { world, base, certificates, actions, config });
         lasting.show_certificates();
         let (admin, readiness) = lasting.admin().await?;
         let addresses = Addresses {
@@ -308,8 +313,14 @@ impl App {
                 () = world::keep_fresh(&lasting.world) => {}
             }
         };
+        let stop = over.clone();
+        let actions = self.lasting.actions.clone().run_background(async move { stop.begun().await });
+        let stop = over.clone();
+        let accounts = actions::accounts(base).run(async move { stop.begun().await });
         let control = &base.control;
-        vec![control.spawn(sessions), control.spawn(watch), control.spawn(watched), control.spawn(keys)]
+        let of_accounts = [control.spawn(actions), control.spawn(accounts)];
+        let others = [control.spawn(sessions), control.spawn(watch), control.spawn(watched), control.spawn(keys)];
+        of_accounts.into_iter().chain(others).collect()
     }
 }
 
@@ -339,6 +350,7 @@ impl Lasting {
             sessions: self.base.sessions.clone(),
             metrics: Arc::clone(&self.base.metrics),
             audit: self.base.audit.clone(),
+            actions: self.actions.clone(),
             readiness: readiness.clone(),
             reload: Arc::new(move || {
                 let reloader = reloader.clone();

@@ -469,4 +469,4 @@ impl Actions {
 const MOST_OPEN: usize = 2_000;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

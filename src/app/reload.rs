@@ -82,6 +82,7 @@ impl Reloader {
         lasting.certificates.replace(&config.edge.tls.certificates)?;
         let number = lasting.world.swap(next);
         lasting.base.audit.reopen();
+        lasting.actions.configure(config.actions.clone());
         *running = config;
         drop(running);
         lasting.show_certificates();

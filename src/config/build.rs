@@ -1,5 +1,6 @@
 //! From what is written to what it means, part by part. Everything wrong is collected, so that one run tells all.
 
+mod actions;
 mod app;
 mod edge;
 mod entra;
@@ -72,6 +73,7 @@ impl Build<'_> {
         let admin = self.admin(&file.admin);
         self.no_loops(file, &apps, &edge.https, admin.listen);
         let entra = self.entra(&file.entra, &host, public_port);
+        let actions = self.actions(&file.actions, entra.as_ref().map_or(&[], |entra| &entra.tenants));
         let sign_in = self.sign_in(&file.sign_in, host, public_port, &apps);
         let trusted_proxies = self.networks("listen.trusted_proxies", &file.listen.trusted_proxies);
         let hsts = self.span("listen.hsts", &file.listen.hsts, Duration::ZERO, days(3650));
@@ -86,6 +88,7 @@ impl Build<'_> {
             announce,
             session,
             entra: entra?,
+            actions,
             sign_in,
             apps,
             identity_headers,

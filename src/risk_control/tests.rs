@@ -25,7 +25,7 @@ use crate::session::{self, NewSession};
 const START: UnixTime = UnixTime(1_800_000_000);
 const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(86_400);
-const TENANT: TenantId = TenantId(Guid::from_u128(0xc0));
+pub(crate) const TENANT: TenantId = TenantId(Guid::from_u128(0xc0));
 
 /// Answers with what was laid ready, else with success; remembers what it was asked.
 #[derive(Default)]
@@ -66,6 +66,14 @@ struct World {
     /// What the one rule `risky` wants done about whoever is at high risk.
     wants: Arc<Mutex<Vec<ActionKind>>>,
     settings: Settings,
+}
+
+/// Actions with a worker and nothing else around them, for the tests of the admin interface and the command line. Whatever
+/// is asked of the provider succeeds.
+pub(crate) fn alone() -> Actions {
+    let actions = World::new().open().actions;
+    drop(tokio::spawn(actions.clone().run_background(std::future::pending())));
+    actions
 }
 
 /// What is open of it.
