@@ -1,6 +1,7 @@
 //! Layer 6: the composition root. Wires every part from one configuration, runs until told to stop, swaps generations.
 
 mod actions;
+mod reading;
 mod reload;
 mod world;
 
@@ -18,7 +19,7 @@ use crate::access::{AssertionError, Assertions, Gateway, REFUSAL_WORDS, RouteErr
 use crate::admin::{self, AdminError, AdminListener, Condition, Readiness, Services};
 use crate::audit::{self, AuditError, AuditLog};
 use crate::config::Config;
-use crate::directory::Directory;
+use crate::directory::{self, Directory};
 use crate::edge::{self, CertError, Certificates, Edge, EdgeError, Shutdown};
 use crate::entra::EntraError;
 use crate::facts::SharedClock;
@@ -73,6 +74,8 @@ struct Base {
     peers: Peers,
     sessions: Sessions,
     directory: Directory,
+    /// The jobs that read the directory.
+    sync: directory::Control,
     assertions: Arc<Assertions>,
     audit: AuditLog,
     metrics: Arc<Metrics>,
@@ -122,6 +125,9 @@ pub enum AppError {
     /// The admin listener.
     #[error("the admin listener cannot be opened")]
     Admin(#[from] AdminError),
+    /// The directory's jobs.
+    #[error("the directory cannot be read as configured")]
+    Directory(#[from] directory::SetupError),
     /// The assertion keys.
     #[error("the assertion keys cannot be made")]
     Assertions(#[from] AssertionError),
@@ -153,7 +159,7 @@ impl App {
             peers.clone(),
             Arc::clone(&clock),
         )?;
-        let directory = Directory::none(Arc::clone(&clock));
+        let (directory, sync) = reading::begin(&config, &store, &clock, &audit, &metrics)?;
         let counted = sessions.clone();
         metrics.read_sessions_from(move || counted.count() as u64);
         let secrets =
@@ -176,6 +182,7 @@ impl App {
             peers,
             sessions,
             directory,
+            sync,
             assertions,
             audit,
             metrics,
@@ -313,14 +320,21 @@ impl App {
                 () = world::keep_fresh(&lasting.world) => {}
             }
         };
+        let (sync, stop) = (base.sync.clone(), over.clone());
+        let sync = async move {
+            tokio::select! {
+                () = stop.begun() => {}
+                () = sync.run() => {}
+            }
+        };
         let stop = over.clone();
         let actions = self.lasting.actions.clone().run_background(async move { stop.begun().await });
         let stop = over.clone();
         let accounts = actions::accounts(base).run(async move { stop.begun().await });
         let control = &base.control;
-        let of_accounts = [control.spawn(actions), control.spawn(accounts)];
-        let others = [control.spawn(sessions), control.spawn(watch), control.spawn(watched), control.spawn(keys)];
-        of_accounts.into_iter().chain(others).collect()
+        let tasks = [control.spawn(sessions), control.spawn(watch), control.spawn(watched), control.spawn(keys)];
+        let of_people = [control.spawn(sync), control.spawn(actions), control.spawn(accounts)];
+        tasks.into_iter().chain(of_people).collect()
     }
 }
 

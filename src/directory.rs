@@ -4,10 +4,20 @@
 //! One writer per tenant (its sync job) applies [`Update`]s; every reader asks [`Directory::standing`]. A reader keeps
 //! what it got until [`Directory::epoch`] moves.
 
+mod config;
+mod control;
+mod desk;
+mod gates;
+mod schedule;
 mod snapshot;
 mod status;
+mod switches;
+mod sync;
 mod update;
 
+pub use config::{Config, Rhythm};
+pub use control::{Control, ControlError, Ground, SetupError};
+pub use gates::examine;
 pub use status::{Gate, GateStatus, Phase, Progress, SyncKind, TenantStatus};
 pub use update::{Affected, RiskUpdate, Round, Update};
 
@@ -64,6 +74,17 @@ impl Feed {
         self.confirmed.store(feed.confirmed.0, Ordering::Release);
         self.source.store(feed.source as u8, Ordering::Release);
     }
+}
+
+/// How much of everything is known of one tenant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Counts {
+    /// Users, guests included.
+    pub users: u64,
+    /// Groups.
+    pub groups: u64,
+    /// Accounts that the provider lists as risky, whatever has become of it.
+    pub risky: u64,
 }
 
 impl Directory {
@@ -141,6 +162,19 @@ impl Directory {
         if before.source != feed.source {
             self.announce(Affected::Everybody(tenant));
         }
+    }
+
+    /// Where the stored reading of `kind` stands, so that a restart goes on from there.
+    #[must_use]
+    pub fn round(&self, _tenant: TenantId, _kind: SyncKind) -> Option<Round> {
+        None
+    }
+
+    /// How much is known.
+    #[must_use]
+    pub fn counts(&self, tenant: TenantId) -> Counts {
+        let Some(known) = self.tenant(tenant) else { return Counts::default() };
+        known.snapshot.read().unwrap_or_else(PoisonError::into_inner).counts()
     }
 
     /// Blocks or unblocks a person by hand. Durable when it returns.

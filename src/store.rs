@@ -31,7 +31,7 @@ pub enum Table {
     Secrets,
     /// Task number to sealed account action; one further key for what their brakes remember.
     Tasks,
-    /// Facts about the file, such as its format.
+    /// Facts about the file, such as its format, and small facts of the gateway, such as what a tenant allows.
     Meta,
 }
 

@@ -11,7 +11,7 @@ use crate::store::StoreError;
 
 /// Opens the tasks. Rules are those of whatever generation runs when they are asked.
 pub(super) fn open(base: &Base, config: &Config, world: &Arc<Generation<World>>) -> Result<Actions, StoreError> {
-    let (clock, world) = (Arc::clone(&base.clock), Arc::clone(world));
+    let (clock, world, sync) = (Arc::clone(&base.clock), Arc::clone(world), base.sync.clone());
     Actions::open(Parts {
         settings: config.actions.clone(),
         tenants: config.entra.tenants.clone(),
@@ -19,7 +19,7 @@ pub(super) fn open(base: &Base, config: &Config, world: &Arc<Generation<World>>)
         keyring: Arc::clone(&base.keyring),
         sessions: base.sessions.clone(),
         directory: base.directory.clone(),
-        hands: Arc::new(GraphHands::new(Box::new(|_| None))),
+        hands: Arc::new(GraphHands::new(Box::new(move |tenant| sync.graph(tenant)))),
         judge: Arc::new(move |user, standing, feed| {
             wanted_by(&world.current().policy, user, standing, feed, clock.now())
         }),

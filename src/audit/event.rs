@@ -6,7 +6,7 @@ use std::sync::Arc;
 use http::Method;
 
 use crate::cut::CutReason;
-use crate::facts::UserKey;
+use crate::facts::{RiskSource, TenantId, UserKey};
 use crate::policy;
 use crate::telemetry::RequestId;
 use crate::telemetry::metrics::SignInOutcome;
@@ -51,6 +51,17 @@ pub enum Event {
         generation: u64,
         /// What was wrong.
         problem: Box<str>,
+    },
+    /// One of a tenant's permissions stands differently than before.
+    Permission(Box<Permission>),
+    /// Whether a tenant's risk can be known has changed.
+    RiskSource {
+        /// Whose.
+        tenant: TenantId,
+        /// How it was.
+        from: RiskSource,
+        /// How it is.
+        to: RiskSource,
     },
     /// Somebody used the admin interface to change something.
     AdminAction(Box<AdminAction>),
@@ -220,4 +231,19 @@ pub struct AccountAction {
     pub reason: Option<&'static str>,
     /// The words of whoever wants it.
     pub note: Option<Arc<str>>,
+}
+
+/// See [`Event::Permission`].
+#[derive(Debug, Clone)]
+pub struct Permission {
+    /// Whose.
+    pub tenant: TenantId,
+    /// Which, from the directory's closed list.
+    pub gate: &'static str,
+    /// How it stood.
+    pub from: &'static str,
+    /// How it stands.
+    pub to: &'static str,
+    /// Why, unless all is well.
+    pub reason: Option<Box<str>>,
 }

@@ -4,8 +4,10 @@
 //! `request_id`, `client`, `user` (`tid:oid`), `name`, `session`, `auth`; of a `decision`: `app`, `host`, `method`,
 //! `path`, `verdict`, `reason`, `step`, `rule`, `policy`; of a `sign_in`: `outcome`, `provider_code`,
 //! `provider_request`; of `session_ended` and `stream_cut`: `reason`, `by`, `app`; of `config_reloaded` and
-//! `config_reload_failed`: `generation`, `problem`; of `admin_action`: `action`, `target`, `outcome`, `count`; of
-//! `account_action`: `task`, `action`, `by`, `approved_by`, `state`, `reason`, `note`; of `records_dropped`: `count`. Unknown values are left out.
+//! `config_reload_failed`: `generation`, `problem`; of `permission`: `tenant`, `gate`, `from`, `to`, `reason`; of
+//! `risk_source`: `tenant`, `from`, `to`; of `admin_action`: `action`, `target`, `outcome`, `count`; of
+//! `account_action`: `task`, `action`, `by`, `approved_by`, `state`, `reason`, `note`; of `records_dropped`: `count`.
+//! Unknown values are left out.
 //!
 //! A line is printable ASCII: everything else is escaped, so no value can end its line or steer a terminal.
 
@@ -44,6 +46,24 @@ pub(super) fn write(out: &mut String, seq: u64, at: UnixTime, event: &Event) {
             let mut line = Line::begin(out, seq, at, "config_reload_failed");
             line.number("generation", *generation);
             line.text("problem", problem);
+            line.end();
+        }
+        Event::Permission(change) => {
+            let mut line = Line::begin(out, seq, at, "permission");
+            line.plain("tenant", change.tenant);
+            line.word("gate", change.gate);
+            line.word("from", change.from);
+            line.word("to", change.to);
+            if let Some(reason) = &change.reason {
+                line.text("reason", reason);
+            }
+            line.end();
+        }
+        Event::RiskSource { tenant, from, to } => {
+            let mut line = Line::begin(out, seq, at, "risk_source");
+            line.plain("tenant", tenant);
+            line.word("from", from.word());
+            line.word("to", to.word());
             line.end();
         }
         Event::AdminAction(action) => write_admin(Line::begin(out, seq, at, "admin_action"), action),

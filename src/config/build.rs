@@ -2,6 +2,7 @@
 
 mod actions;
 mod app;
+mod directory;
 mod edge;
 mod entra;
 mod read;
@@ -74,6 +75,8 @@ impl Build<'_> {
         self.no_loops(file, &apps, &edge.https, admin.listen);
         let entra = self.entra(&file.entra, &host, public_port);
         let actions = self.actions(&file.actions, entra.as_ref().map_or(&[], |entra| &entra.tenants));
+        let authority = entra.as_ref().map(|entra| entra.authority.clone());
+        let directory = file.directory.as_ref().and_then(|written| self.directory(written, authority.as_ref()));
         let sign_in = self.sign_in(&file.sign_in, host, public_port, &apps);
         let trusted_proxies = self.networks("listen.trusted_proxies", &file.listen.trusted_proxies);
         let hsts = self.span("listen.hsts", &file.listen.hsts, Duration::ZERO, days(3650));
@@ -89,6 +92,7 @@ impl Build<'_> {
             session,
             entra: entra?,
             actions,
+            directory,
             sign_in,
             apps,
             identity_headers,

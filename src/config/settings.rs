@@ -7,7 +7,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 
 use crate::document::Problem;
-use crate::{access, edge, entra, policy, risk_control, session, sign_in};
+use crate::{access, directory, edge, entra, policy, risk_control, session, sign_in};
 
 /// One generation of the configuration, whole and checked.
 #[derive(Debug, Clone)]
@@ -22,6 +22,8 @@ pub struct Config {
     pub entra: entra::Config,
     /// What is done to accounts.
     pub actions: risk_control::Settings,
+    /// What is read from Graph, if anything.
+    pub directory: Option<directory::Config>,
     /// The sign-in host.
     pub sign_in: sign_in::Config,
     /// Apps; an app's index is its [`crate::facts::AppId`].

@@ -43,6 +43,10 @@ impl Snapshot {
         open.map(|(object, _)| UserKey { tenant, object: *object }).collect()
     }
 
+    pub(super) fn counts(&self) -> super::Counts {
+        super::Counts { risky: u64::try_from(self.risk.len()).unwrap_or(u64::MAX), ..super::Counts::default() }
+    }
+
     pub(super) fn set_hold(&mut self, object: ObjectId, hold: Hold) {
         self.holds.insert(object, hold);
     }

@@ -146,6 +146,16 @@ pub(in crate::config) enum ApprovalWord {
     All,
 }
 
+/// How often Graph is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(in crate::config) enum ProfileWord {
+    /// At once, then every few seconds.
+    Fast,
+    /// As Trend's ZTSA: after ten minutes, then every eight hours.
+    Ztsa,
+}
+
 /// How log lines look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
