@@ -1,5 +1,6 @@
 //! Layer 6: the composition root. Wires every part from one configuration, runs until told to stop, swaps generations.
 
+mod actions;
 mod reading;
 mod reload;
 mod world;
@@ -24,6 +25,7 @@ use crate::entra::EntraError;
 use crate::facts::SharedClock;
 use crate::generation::Generation;
 use crate::peers::Peers;
+use crate::risk_control::Actions;
 use crate::session::{SessionError, Sessions};
 use crate::store::{Keyring, KeyringError, Store, StoreError};
 use crate::telemetry::{self, LogConfig, LogError, LogGuard, Metrics, NoRandomness, RequestIds};
@@ -58,6 +60,7 @@ struct Lasting {
     world: Arc<Generation<World>>,
     base: Base,
     certificates: Arc<Certificates>,
+    actions: Actions,
     config: std::sync::Mutex<Config>,
 }
 
@@ -189,7 +192,9 @@ impl App {
         let announce = config.announce;
         let world = Arc::new(Generation::new(world::build(&base, &config, None)?));
         base.metrics.control.reloaded(Some(world.number()));
-        let lasting = Arc::new(Lasting { world, base, certificates, config: std::sync::Mutex::new(config) });
+        let actions = actions::open(&base, &config, &world)?;
+        let config = std::sync::Mutex::new(config);
+        let lasting = Arc::new(Lasting { world, base, certificates, actions, config });
         lasting.show_certificates();
         let (admin, readiness) = lasting.admin().await?;
         let addresses = Addresses {
@@ -333,9 +338,14 @@ impl App {
                 () = sync.run() => {}
             }
         };
+        let stop = over.clone();
+        let actions = self.lasting.actions.clone().run_background(async move { stop.begun().await });
+        let stop = over.clone();
+        let accounts = actions::accounts(base).run(async move { stop.begun().await });
         let control = &base.control;
         let tasks = [control.spawn(sessions), control.spawn(watch), control.spawn(watched), control.spawn(keys)];
-        tasks.into_iter().chain([control.spawn(sync)]).collect()
+        let of_people = [control.spawn(sync), control.spawn(actions), control.spawn(accounts)];
+        tasks.into_iter().chain(of_people).collect()
     }
 }
 
@@ -365,6 +375,7 @@ impl Lasting {
             sessions: self.base.sessions.clone(),
             metrics: Arc::clone(&self.base.metrics),
             audit: self.base.audit.clone(),
+            actions: self.actions.clone(),
             readiness: readiness.clone(),
             reload: Arc::new(move || {
                 let reloader = reloader.clone();

@@ -39,13 +39,15 @@ pub enum Table {
     Risk,
     /// Tenant and account to what an administrator said of it by hand.
     Holds,
+    /// Task number to sealed account action; one further key for what their brakes remember.
+    Tasks,
     /// Facts about the file, such as its format, and small facts of the gateway, such as what a tenant allows.
     Meta,
 }
 
 impl Table {
     /// Every table.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Sessions,
         Self::LastUse,
         Self::HostBindings,
@@ -55,6 +57,7 @@ impl Table {
         Self::DirectoryRounds,
         Self::Risk,
         Self::Holds,
+        Self::Tasks,
         Self::Meta,
     ];
 
@@ -66,6 +69,7 @@ impl Table {
             Self::LastUse => "last_use",
             Self::HostBindings => "host_bindings",
             Self::Secrets => "secrets",
+            Self::Tasks => "tasks",
             Self::DirectoryObjects => "directory_objects",
             Self::DirectoryMembers => "directory_members",
             Self::DirectoryRounds => "directory_rounds",

@@ -37,7 +37,7 @@ pub enum Event {
         session: SessionId,
         /// Why.
         reason: CutReason,
-        /// Who or what ended it: `admin`, `expiry`, `provider`, `person`.
+        /// Who or what ended it: `admin`, `expiry`, `provider`, `person`, `rule`.
         by: EndedBy,
     },
     /// A stream was ended because its permit was taken back.
@@ -69,6 +69,8 @@ pub enum Event {
     },
     /// Somebody used the admin interface to change something.
     AdminAction(Box<AdminAction>),
+    /// A task on an account came to another state.
+    AccountAction(Box<AccountAction>),
 }
 
 /// Who or what ended a session.
@@ -82,6 +84,8 @@ pub enum EndedBy {
     Expiry,
     /// The identity provider.
     Provider,
+    /// A risk rule.
+    Rule,
 }
 
 impl EndedBy {
@@ -93,6 +97,7 @@ impl EndedBy {
             Self::Admin => "admin",
             Self::Expiry => "expiry",
             Self::Provider => "provider",
+            Self::Rule => "rule",
         }
     }
 }
@@ -237,6 +242,27 @@ pub struct AdminAction {
     pub outcome: &'static str,
     /// How many things it changed.
     pub count: u64,
+}
+
+/// See [`Event::AccountAction`].
+#[derive(Debug, Clone)]
+pub struct AccountAction {
+    /// The task's number.
+    pub task: u64,
+    /// What is done, from the closed list of actions.
+    pub action: &'static str,
+    /// To whom.
+    pub user: UserKey,
+    /// Who wants it: `person ...`, `rule ...`, `undo of ...`.
+    pub by: Box<str>,
+    /// Who approved it.
+    pub approved_by: Option<Arc<str>>,
+    /// The state it came to, from the closed list of states.
+    pub state: &'static str,
+    /// Why it is held or failed, from a closed list.
+    pub reason: Option<&'static str>,
+    /// The words of whoever wants it.
+    pub note: Option<Arc<str>>,
 }
 
 /// See [`Event::Permission`].

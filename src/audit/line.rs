@@ -7,13 +7,16 @@
 //! of `verdict_changed`: `app`, `verdict`, `reason`, `step`, `rule`; of `config_reloaded` and
 //! `config_reload_failed`: `generation`, `problem`; of `permission`: `tenant`, `gate`, `from`, `to`, `reason`; of
 //! `risk_source`: `tenant`, `from`, `to`; of `admin_action`: `action`, `target`, `outcome`, `count`; of
-//! `records_dropped`: `count`. Unknown values are left out.
+//! `account_action`: `task`, `action`, `by`, `approved_by`, `state`, `reason`, `note`; of `records_dropped`: `count`.
+//! Unknown values are left out.
 //!
 //! A line is printable ASCII: everything else is escaped, so no value can end its line or steer a terminal.
 
 use std::fmt::{Display, Write as _};
 
-use super::event::{AdminAction, Decision, Event, SignIn, StreamCut, VerdictChange, WarningContinued, Who};
+use super::event::{
+    AccountAction, AdminAction, Decision, Event, SignIn, StreamCut, VerdictChange, WarningContinued, Who,
+};
 use crate::facts::UnixTime;
 use crate::policy;
 
@@ -70,6 +73,7 @@ pub(super) fn write(out: &mut String, seq: u64, at: UnixTime, event: &Event) {
             line.end();
         }
         Event::AdminAction(action) => write_admin(Line::begin(out, seq, at, "admin_action"), action),
+        Event::AccountAction(action) => write_account(Line::begin(out, seq, at, "account_action"), action),
     }
 }
 
@@ -151,6 +155,24 @@ fn write_admin(mut line: Line<'_>, action: &AdminAction) {
     line.text("target", &action.target);
     line.word("outcome", action.outcome);
     line.number("count", action.count);
+    line.end();
+}
+
+fn write_account(mut line: Line<'_>, action: &AccountAction) {
+    line.number("task", action.task);
+    line.word("action", action.action);
+    line.plain("user", action.user);
+    line.text("by", &action.by);
+    if let Some(name) = &action.approved_by {
+        line.text("approved_by", name);
+    }
+    line.word("state", action.state);
+    if let Some(reason) = action.reason {
+        line.word("reason", reason);
+    }
+    if let Some(note) = &action.note {
+        line.text("note", note);
+    }
     line.end();
 }
 

@@ -1,5 +1,6 @@
 //! From what is written to what it means, part by part. Everything wrong is collected, so that one run tells all.
 
+mod actions;
 mod app;
 mod directory;
 mod edge;
@@ -87,6 +88,7 @@ impl Build<'_> {
         let admin = self.admin(&file.admin);
         self.no_loops(file, &apps, &edge.https, admin.listen);
         let entra = self.entra(&file.entra, &host, public_port);
+        let actions = self.actions(&file.actions, entra.as_ref().map_or(&[], |entra| &entra.tenants));
         let authority = entra.as_ref().map(|entra| entra.authority.clone());
         let directory = file.directory.as_ref().and_then(|written| self.directory(written, authority.as_ref()));
         let sign_in = self.sign_in(&file.sign_in, host, public_port, &apps);
@@ -104,6 +106,7 @@ impl Build<'_> {
             announce,
             session,
             entra: entra?,
+            actions,
             directory,
             sign_in,
             help,

@@ -1,15 +1,19 @@
 //! The configuration file as it is written, key by key. Its documentation comments are the reference people read,
 //! here and in the JSON Schema; the meaning is in `build`.
 
+mod actions;
 mod app;
 mod directory;
 mod edge;
 mod words;
 
+pub(super) use actions::Actions;
 pub(super) use app::{App, Connection, Health};
 pub(super) use directory::Directory;
 pub(super) use edge::{Certificate, Limits, Listen, Tls};
-pub(super) use words::{BalanceWord, FormatWord, HttpWord, ProfileWord, ResponseWord, Size, Span, StaleWord, TlsWord};
+pub(super) use words::{
+    ApprovalWord, BalanceWord, FormatWord, HttpWord, ProfileWord, ResponseWord, Size, Span, StaleWord, TlsWord,
+};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -54,6 +58,9 @@ pub(super) struct File {
     /// Apps behind the gateway.
     #[serde(default)]
     pub(super) app: Vec<App>,
+    /// What is done to accounts, and the brakes on what rules do by themselves.
+    #[serde(default)]
+    pub(super) actions: Actions,
     /// One JSON line per decision.
     #[serde(default)]
     pub(super) decision_log: DecisionLog,

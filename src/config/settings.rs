@@ -7,7 +7,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 
 use crate::document::Problem;
-use crate::{access, directory, edge, entra, pages, policy, session, sign_in};
+use crate::{access, directory, edge, entra, pages, policy, risk_control, session, sign_in};
 
 /// One generation of the configuration, whole and checked.
 #[derive(Debug, Clone)]
@@ -20,6 +20,8 @@ pub struct Config {
     pub session: session::Config,
     /// The identity provider.
     pub entra: entra::Config,
+    /// What is done to accounts.
+    pub actions: risk_control::Settings,
     /// What is read from Graph, if anything.
     pub directory: Option<directory::Config>,
     /// The sign-in host.

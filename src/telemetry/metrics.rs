@@ -3,6 +3,7 @@
 //! The data path writes only to its own worker's counters ([`WorkerMetrics`], [`AppMetrics`]): plain relaxed stores by
 //! a single writer, summed when somebody scrapes. Everything else is an ordinary atomic ([`Tally`]).
 
+mod actions;
 mod count;
 mod encode;
 mod histogram;
@@ -16,6 +17,7 @@ use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use crate::cut::CutReason;
 use crate::facts::{SharedClock, UnixTime};
 
+pub use actions::ActionMetrics;
 pub use count::{Count, Tally};
 pub use encode::CONTENT_TYPE;
 pub use histogram::Histogram;
@@ -36,6 +38,8 @@ pub struct Metrics {
     directory: OnceLock<Reading<Vec<DirectoryReading>>>,
     /// What the control plane counts.
     pub control: ControlMetrics,
+    /// What happened to account actions.
+    pub actions: ActionMetrics,
 }
 
 /// What the control plane counts, from any thread.

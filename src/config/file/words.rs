@@ -134,6 +134,18 @@ pub(in crate::config) enum ResponseWord {
     Query,
 }
 
+/// Whose orders need another person.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(in crate::config) enum ApprovalWord {
+    /// Nobody's.
+    None,
+    /// Those of rules.
+    Automatic,
+    /// Those of rules, and those of persons.
+    All,
+}
+
 /// How often Graph is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]

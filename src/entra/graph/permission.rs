@@ -88,6 +88,7 @@ impl Role {
             Self::ApplicationRead => "Application.Read.All",
             Self::DirectoryRead => "Directory.Read.All",
             Self::AuthenticationMethodRead => "UserAuthenticationMethod.Read.All",
+            Self::PolicyRead => "Policy.Read.All",
             Self::Unknown => "unknown",
         }
     }

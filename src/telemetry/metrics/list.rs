@@ -229,6 +229,16 @@ pub(super) const LIST: &[Metric] = &[
     metric!(Counter, "store_errors", [], "Operations of the durable store that failed.", |m, s| {
         s.one(m.control.store_errors.value())
     }),
+    // account actions
+    metric!(Counter, "account_actions", ["action", "state"], "Account actions that came to a state.", |m, s| {
+        m.actions.states().into_iter().try_for_each(|(labels, count)| s.labelled(&labels, count))
+    }),
+    metric!(Counter, "account_action_brakes", ["brake"], "Automatic account actions held, by brake.", |m, s| {
+        m.actions.brakes().into_iter().try_for_each(|(brake, count)| s.labelled(&[brake], count))
+    }),
+    metric!(Gauge, "account_actions_stopped", [], "1 while automatic account actions wait for a person.", |m, s| {
+        s.one(m.actions.stopped.value())
+    }),
     // directory
     metric!(Gauge, "directory_items", ["tenant", "kind"], "Users, groups and risky accounts known.", |m, s| {
         each_tenant(m, |t| t.kinds.iter().try_for_each(|k| s.labelled(&[&t.tenant, k.kind], k.items)))
