@@ -72,7 +72,8 @@ impl Config {
         };
         match (outcome, rules) {
             (Ok(mut config), Ok(rules)) => {
-                config.rules = rules;
+                config.rules = build::console_rules(&config);
+                config.rules.extend(rules);
                 config.warnings.extend(unwise(&config, &rules_path));
                 config.path = Some(path.to_owned());
                 config.files.push(path.to_owned());

@@ -4,8 +4,8 @@
 //! `request_id`, `client`, `user` (`tid:oid`), `name`, `session`, `auth`; of a `decision`: `app`, `host`, `method`,
 //! `path`, `verdict`, `reason`, `step`, `rule`, `policy`; of a `sign_in`: `outcome`, `provider_code`,
 //! `provider_request`; of `session_ended` and `stream_cut`: `reason`, `by`, `app`; of `config_reloaded` and
-//! `config_reload_failed`: `generation`, `problem`; of `admin_action`: `action`, `target`, `outcome`, `count`; of
-//! `records_dropped`: `count`. Unknown values are left out.
+//! `config_reload_failed`: `generation`, `problem`; of `admin_action`: `by`, `action`, `target`, `outcome`, `count`;
+//! of `records_dropped`: `count`. Unknown values are left out.
 //!
 //! A line is printable ASCII: everything else is escaped, so no value can end its line or steer a terminal.
 
@@ -100,6 +100,7 @@ fn write_cut(mut line: Line<'_>, cut: &StreamCut) {
 
 fn write_admin(mut line: Line<'_>, action: &AdminAction) {
     line.plain("client", action.client);
+    line.text("by", &action.by);
     line.word("action", action.action);
     line.text("target", &action.target);
     line.word("outcome", action.outcome);
