@@ -13,6 +13,7 @@ mod problem;
 mod readiness;
 mod serve;
 mod sources;
+mod task_line;
 pub mod token;
 mod v1;
 mod who;
@@ -24,7 +25,10 @@ use std::sync::Arc;
 pub use console::Console;
 pub use readiness::{Condition, Readiness};
 pub use serve::{AdminError, AdminListener, AdminSocket};
-pub use sources::{AppView, Later, Look, NoTenants, NotDone, ProviderView, Tenants, View};
+pub use sources::{AppView, Later, Look, NotDone, ProviderView, Tenants, View};
+pub use task_line::{
+    BrakesLine, MarkLine, OrderBody, PreviewLine, PreviewList, Released, StopLine, TaskLine, TaskList, UsedLine,
+};
 pub use v1::{Ended, SessionLine, SessionList};
 
 use crate::access::Assertions;
@@ -32,6 +36,7 @@ use crate::audit::AuditLog;
 use crate::cut::CutReason;
 use crate::directory::Directory;
 use crate::facts::{SharedClock, UserKey};
+use crate::risk_control::Actions;
 use crate::session::{SessionInfo, SessionKey, Sessions};
 use crate::telemetry::{Metrics, Secret};
 
@@ -55,6 +60,8 @@ pub struct Services<S = Sessions> {
     pub audit: AuditLog,
     /// What `/ready` answers.
     pub readiness: Readiness,
+    /// What is done to accounts.
+    pub actions: Actions,
     /// Loads the configuration anew.
     pub reload: Reload,
     /// The time.

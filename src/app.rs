@@ -1,6 +1,8 @@
 //! Layer 6: the composition root. Wires every part from one configuration, runs until told to stop, swaps generations.
 
+mod actions;
 mod console;
+mod reading;
 mod reload;
 mod world;
 
@@ -15,15 +17,16 @@ use serde::Serialize;
 use tokio::runtime::Handle;
 
 use crate::access::{AssertionError, Assertions, Gateway, REFUSAL_WORDS, RouteError, World};
-use crate::admin::{self, AdminError, AdminListener, AdminSocket, Condition, NoTenants, Readiness, Services};
+use crate::admin::{self, AdminError, AdminListener, AdminSocket, Condition, Readiness, Services};
 use crate::audit::{self, AuditError, AuditLog};
 use crate::config::Config;
-use crate::directory::Directory;
+use crate::directory::{self, Directory};
 use crate::edge::{self, CertError, Certificates, Edge, EdgeError, Shutdown};
 use crate::entra::EntraError;
 use crate::facts::SharedClock;
 use crate::generation::Generation;
 use crate::peers::Peers;
+use crate::risk_control::Actions;
 use crate::session::{SessionError, Sessions};
 use crate::store::{Keyring, KeyringError, Store, StoreError};
 use crate::telemetry::{self, LogConfig, LogError, LogGuard, Metrics, NoRandomness, RequestIds};
@@ -58,6 +61,7 @@ struct Lasting {
     world: Arc<Generation<World>>,
     base: Base,
     certificates: Arc<Certificates>,
+    actions: Actions,
     config: std::sync::Mutex<Config>,
 }
 
@@ -71,6 +75,8 @@ struct Base {
     peers: Peers,
     sessions: Sessions,
     directory: Directory,
+    /// The jobs that read the directory.
+    sync: directory::Control,
     assertions: Arc<Assertions>,
     audit: AuditLog,
     metrics: Arc<Metrics>,
@@ -122,6 +128,9 @@ pub enum AppError {
     /// The admin listener.
     #[error("the admin listener cannot be opened")]
     Admin(#[from] AdminError),
+    /// The directory's jobs.
+    #[error("the directory cannot be read as configured")]
+    Directory(#[from] directory::SetupError),
     /// The assertion keys.
     #[error("the assertion keys cannot be made")]
     Assertions(#[from] AssertionError),
@@ -153,7 +162,7 @@ impl App {
             peers.clone(),
             Arc::clone(&clock),
         )?;
-        let directory = Directory::none(Arc::clone(&clock));
+        let (directory, sync) = reading::begin(&config, &store, &clock, &audit, &metrics)?;
         let counted = sessions.clone();
         metrics.read_sessions_from(move || counted.count() as u64);
         let secrets =
@@ -173,6 +182,7 @@ impl App {
             peers,
             sessions,
             directory,
+            sync,
             assertions,
             audit,
             metrics,
@@ -183,7 +193,9 @@ impl App {
         let announce = config.announce;
         let world = Arc::new(Generation::new(world::build(&base, &config, None)?));
         base.metrics.control.reloaded(Some(world.number()));
-        let lasting = Arc::new(Lasting { world, base, certificates, config: std::sync::Mutex::new(config) });
+        let actions = actions::open(&base, &config, &world)?;
+        let config = std::sync::Mutex::new(config);
+        let lasting = Arc::new(Lasting { world, base, certificates, actions, config });
         lasting.show_certificates();
         lasting.end_strangers();
         let (admin, readiness) = lasting.admin(admin_socket)?;
@@ -310,8 +322,21 @@ impl App {
                 () = world::keep_fresh(&lasting.world) => {}
             }
         };
+        let (sync, stop) = (base.sync.clone(), over.clone());
+        let sync = async move {
+            tokio::select! {
+                () = stop.begun() => {}
+                () = sync.run() => {}
+            }
+        };
+        let stop = over.clone();
+        let actions = self.lasting.actions.clone().run_background(async move { stop.begun().await });
+        let stop = over.clone();
+        let accounts = actions::accounts(base).run(async move { stop.begun().await });
         let control = &base.control;
-        vec![control.spawn(sessions), control.spawn(watch), control.spawn(watched), control.spawn(keys)]
+        let tasks = [control.spawn(sessions), control.spawn(watch), control.spawn(watched), control.spawn(keys)];
+        let of_people = [control.spawn(sync), control.spawn(actions), control.spawn(accounts)];
+        tasks.into_iter().chain(of_people).collect()
     }
 }
 
@@ -341,13 +366,14 @@ impl Lasting {
             sessions: self.base.sessions.clone(),
             metrics: Arc::clone(&self.base.metrics),
             audit: self.base.audit.clone(),
+            actions: self.actions.clone(),
             readiness: readiness.clone(),
             reload: Arc::new(move || {
                 let reloader = reloader.clone();
                 Box::pin(async move { reloader.reload_from_file().await.map_err(|error| error.to_string()) })
             }),
             clock: Arc::clone(&self.base.clock),
-            tenants: Arc::new(NoTenants),
+            tenants: Arc::new(self.base.sync.clone()),
             directory: self.base.directory.clone(),
             look: console::look(self),
             assertions: Some(Arc::clone(&self.base.assertions)),

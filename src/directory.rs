@@ -4,10 +4,20 @@
 //! One writer per tenant (its sync job) applies [`Update`]s; every reader asks [`Directory::standing`]. A reader keeps
 //! what it got until [`Directory::epoch`] moves.
 
+mod config;
+mod control;
+mod desk;
+mod gates;
+mod schedule;
 mod snapshot;
 mod status;
+mod switches;
+mod sync;
 mod update;
 
+pub use config::{Config, Rhythm};
+pub use control::{Control, ControlError, Ground, SetupError};
+pub use gates::examine;
 pub use status::{Gate, GateStatus, Phase, Progress, SyncKind, TenantStatus};
 pub use update::{Affected, RiskUpdate, Round, Update};
 
@@ -64,6 +74,17 @@ impl Feed {
         self.confirmed.store(feed.confirmed.0, Ordering::Release);
         self.source.store(feed.source as u8, Ordering::Release);
     }
+}
+
+/// How much of everything is known of one tenant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Counts {
+    /// Users, guests included.
+    pub users: u64,
+    /// Groups.
+    pub groups: u64,
+    /// Accounts that the provider lists as risky, whatever has become of it.
+    pub risky: u64,
 }
 
 impl Directory {
@@ -143,6 +164,19 @@ impl Directory {
         }
     }
 
+    /// Where the stored reading of `kind` stands, so that a restart goes on from there.
+    #[must_use]
+    pub fn round(&self, _tenant: TenantId, _kind: SyncKind) -> Option<Round> {
+        None
+    }
+
+    /// How much is known.
+    #[must_use]
+    pub fn counts(&self, tenant: TenantId) -> Counts {
+        let Some(known) = self.tenant(tenant) else { return Counts::default() };
+        known.snapshot.read().unwrap_or_else(PoisonError::into_inner).counts()
+    }
+
     /// Blocks or unblocks a person by hand. Durable when it returns.
     ///
     /// # Errors
@@ -153,6 +187,25 @@ impl Directory {
             self.announce(Affected::People(vec![user]));
         }
         Ok(())
+    }
+
+    /// Watches a person until then. Durable when it returns.
+    ///
+    /// # Errors
+    /// When the store cannot write.
+    pub async fn set_watched(&self, user: UserKey, until: UnixTime) -> Result<(), StoreError> {
+        if let Some(known) = self.tenant(user.tenant) {
+            known.snapshot.write().unwrap_or_else(PoisonError::into_inner).set_watched(user.object, until);
+            self.announce(Affected::People(vec![user]));
+        }
+        Ok(())
+    }
+
+    /// Everybody of a tenant whose account is at risk.
+    #[must_use]
+    pub fn at_risk(&self, tenant: TenantId) -> Vec<UserKey> {
+        let Some(known) = self.tenant(tenant) else { return Vec::new() };
+        known.snapshot.read().unwrap_or_else(PoisonError::into_inner).at_risk(tenant)
     }
 
     fn announce(&self, affected: Affected) {

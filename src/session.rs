@@ -25,6 +25,7 @@ use crate::peers::Peers;
 use crate::store::{Batch, Keyring, Store, StoreError, Table};
 use crate::telemetry::Secret;
 
+pub use ending::Which;
 pub use live::{RefreshTicket, Session, StreamGuard};
 
 use ending::Unfinished;
@@ -409,6 +410,7 @@ impl Inner {
             email: Arc::clone(&record.subject.email),
             sid: record.sid.as_deref().map(Arc::from),
             created: record.created,
+            authenticated: record.authenticated,
             expires: record.expires,
             pulse: Arc::clone(&pulse),
             live: Weak::new(),

@@ -29,13 +29,16 @@ pub enum Table {
     HostBindings,
     /// Name to sealed secret of the gateway itself, such as a signing key.
     Secrets,
-    /// Facts about the file, such as its format.
+    /// Task number to sealed account action; one further key for what their brakes remember.
+    Tasks,
+    /// Facts about the file, such as its format, and small facts of the gateway, such as what a tenant allows.
     Meta,
 }
 
 impl Table {
     /// Every table.
-    pub const ALL: [Self; 5] = [Self::Sessions, Self::LastUse, Self::HostBindings, Self::Secrets, Self::Meta];
+    pub const ALL: [Self; 6] =
+        [Self::Sessions, Self::LastUse, Self::HostBindings, Self::Secrets, Self::Tasks, Self::Meta];
 
     /// Its name in the file.
     #[must_use]
@@ -45,6 +48,7 @@ impl Table {
             Self::LastUse => "last_use",
             Self::HostBindings => "host_bindings",
             Self::Secrets => "secrets",
+            Self::Tasks => "tasks",
             Self::Meta => "meta",
         }
     }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use url::Url;
 
 use super::console::Console;
-use crate::directory::{Gate, TenantStatus};
+use crate::directory::{Control, ControlError, Gate, TenantStatus};
 use crate::facts::{AppId, TenantId};
 use crate::policy::{Policy, Rule};
 
@@ -51,28 +51,38 @@ pub trait Tenants: Send + Sync {
     fn check(&self, tenant: TenantId) -> Later<Result<TenantStatus, NotDone>>;
 }
 
-/// A gateway that reads no directory.
-pub struct NoTenants;
+impl From<ControlError> for NotDone {
+    fn from(error: ControlError) -> Self {
+        match error {
+            ControlError::UnknownTenant | ControlError::NotConfigured => Self::UnknownTenant,
+            ControlError::NotGranted { .. } | ControlError::NothingToConsent => Self::Refused(error.to_string()),
+            ControlError::Address | ControlError::Store(_) => Self::Failed(error.to_string()),
+        }
+    }
+}
 
-impl Tenants for NoTenants {
+impl Tenants for Control {
     fn status(&self) -> Vec<TenantStatus> {
-        Vec::new()
+        Self::status(self)
     }
 
-    fn sync_now(&self, _tenant: TenantId) -> Result<(), NotDone> {
-        Err(NotDone::UnknownTenant)
+    fn sync_now(&self, tenant: TenantId) -> Result<(), NotDone> {
+        Ok(Self::sync_now(self, tenant)?)
     }
 
-    fn set_upload(&self, _tenant: TenantId, _on: bool) -> Later<Result<(), NotDone>> {
-        Box::pin(async { Err(NotDone::UnknownTenant) })
+    fn set_upload(&self, tenant: TenantId, on: bool) -> Later<Result<(), NotDone>> {
+        let control = self.clone();
+        Box::pin(async move { Ok(Self::set_upload(&control, tenant, on).await?) })
     }
 
-    fn consent_url(&self, _: TenantId, _: Gate, _: String, _: Url) -> Later<Result<Url, NotDone>> {
-        Box::pin(async { Err(NotDone::UnknownTenant) })
+    fn consent_url(&self, tenant: TenantId, gate: Gate, state: String, redirect: Url) -> Later<Result<Url, NotDone>> {
+        let control = self.clone();
+        Box::pin(async move { Ok(Self::consent_url(&control, tenant, gate, &state, &redirect).await?) })
     }
 
-    fn check(&self, _tenant: TenantId) -> Later<Result<TenantStatus, NotDone>> {
-        Box::pin(async { Err(NotDone::UnknownTenant) })
+    fn check(&self, tenant: TenantId) -> Later<Result<TenantStatus, NotDone>> {
+        let control = self.clone();
+        Box::pin(async move { Ok(Self::check(&control, tenant).await?) })
     }
 }
 

@@ -240,7 +240,7 @@ pub(crate) struct Running {
 
 impl Running {
     pub(crate) async fn start() -> Self {
-        Self::with(None, Arc::new(NoTenants)).await
+        Self::with(None, Arc::new(crate::directory::Control::none())).await
     }
 
     /// With a console behind the gateway, or tenants that are read.
@@ -264,6 +264,7 @@ impl Running {
             metrics,
             audit: log.clone(),
             readiness: readiness.clone(),
+            actions: crate::risk_control::tests::alone(),
             reload,
             directory: Directory::none(Arc::clone(&clock)),
             clock,
@@ -416,7 +417,11 @@ fn json<T: serde::de::DeserializeOwned>(answer: &str) -> T {
     serde_json::from_str(body).unwrap_or_else(|error| panic!("{error}: {answer}"))
 }
 
-const ROUTES: [(&str, &str); 5] = [
+const ROUTES: [(&str, &str); 9] = [
+    ("GET", "/api/v1/actions"),
+    ("GET", "/api/v1/actions/1"),
+    ("POST", "/api/v1/actions/release"),
+    ("POST", "/api/v1/users/3f1c0b9e-6a52-4d0e-9b7a-5d2f8c4e1a77:00000000-0000-0000-0000-00000000000a/actions"),
     ("GET", "/api/v1/version"),
     ("GET", "/api/v1/sessions"),
     ("DELETE", "/api/v1/sessions/0000000000000001"),

@@ -1,6 +1,7 @@
 //! The admin API, version 1: one table of routes, from which both the router and its description (OpenAPI) are made, so
 //! that neither can know a route the other does not.
 
+mod actions;
 mod consent;
 mod iam;
 mod openapi;
@@ -74,6 +75,7 @@ fn routes<S: SessionControl>() -> Vec<Route<S>> {
     routes.extend(users::routes());
     routes.extend(sessions::routes());
     routes.extend(rules::routes());
+    routes.extend(actions::routes());
     routes.extend(openapi::routes_here());
     routes
 }

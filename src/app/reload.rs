@@ -80,9 +80,12 @@ impl Reloader {
         let next = world::build(&lasting.base, &config, Some((&running, &now, now.number())))?;
         warn_about_fixed(&running, &config);
         lasting.certificates.replace(&config.edge.tls.certificates)?;
+        // The credential may have changed. Nothing that could fail comes after this.
+        lasting.base.sync.use_party(next.sign_in.provider()).map_err(AppError::from)?;
         let number = lasting.world.swap(next);
         lasting.base.audit.reopen();
         let switched = !is_same_issuer(&running, &config);
+        lasting.actions.configure(config.actions.clone());
         *running = config;
         drop(running);
         if switched {
@@ -120,6 +123,8 @@ fn warn_about_fixed(old: &Config, new: &Config) {
         ("admin.listen", old.admin.listen != new.admin.listen),
         ("admin.token_file", old.admin.token_file != new.admin.token_file),
         ("decision_log", old.decision_log != new.decision_log),
+        ("directory", old.directory != new.directory),
+        ("entra.tenants", old.directory.is_some() && old.entra.tenants != new.entra.tenants),
     ];
     for (key, changed) in fixed {
         if changed {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use http::Method;
 
 use crate::cut::CutReason;
-use crate::facts::UserKey;
+use crate::facts::{RiskSource, TenantId, UserKey};
 use crate::policy;
 use crate::telemetry::RequestId;
 use crate::telemetry::metrics::SignInOutcome;
@@ -35,7 +35,7 @@ pub enum Event {
         session: SessionId,
         /// Why.
         reason: CutReason,
-        /// Who or what ended it: `admin`, `expiry`, `provider`, `person`.
+        /// Who or what ended it: `admin`, `expiry`, `provider`, `person`, `rule`.
         by: EndedBy,
     },
     /// A stream was ended because its permit was taken back.
@@ -52,8 +52,21 @@ pub enum Event {
         /// What was wrong.
         problem: Box<str>,
     },
+    /// One of a tenant's permissions stands differently than before.
+    Permission(Box<Permission>),
+    /// Whether a tenant's risk can be known has changed.
+    RiskSource {
+        /// Whose.
+        tenant: TenantId,
+        /// How it was.
+        from: RiskSource,
+        /// How it is.
+        to: RiskSource,
+    },
     /// Somebody used the admin interface to change something.
     AdminAction(Box<AdminAction>),
+    /// A task on an account came to another state.
+    AccountAction(Box<AccountAction>),
 }
 
 /// Who or what ended a session.
@@ -67,6 +80,8 @@ pub enum EndedBy {
     Expiry,
     /// The identity provider.
     Provider,
+    /// A risk rule.
+    Rule,
 }
 
 impl EndedBy {
@@ -78,6 +93,7 @@ impl EndedBy {
             Self::Admin => "admin",
             Self::Expiry => "expiry",
             Self::Provider => "provider",
+            Self::Rule => "rule",
         }
     }
 }
@@ -196,4 +212,40 @@ pub struct AdminAction {
     pub outcome: &'static str,
     /// How many things it changed.
     pub count: u64,
+}
+
+/// See [`Event::AccountAction`].
+#[derive(Debug, Clone)]
+pub struct AccountAction {
+    /// The task's number.
+    pub task: u64,
+    /// What is done, from the closed list of actions.
+    pub action: &'static str,
+    /// To whom.
+    pub user: UserKey,
+    /// Who wants it: `person ...`, `rule ...`, `undo of ...`.
+    pub by: Box<str>,
+    /// Who approved it.
+    pub approved_by: Option<Arc<str>>,
+    /// The state it came to, from the closed list of states.
+    pub state: &'static str,
+    /// Why it is held or failed, from a closed list.
+    pub reason: Option<&'static str>,
+    /// The words of whoever wants it.
+    pub note: Option<Arc<str>>,
+}
+
+/// See [`Event::Permission`].
+#[derive(Debug, Clone)]
+pub struct Permission {
+    /// Whose.
+    pub tenant: TenantId,
+    /// Which, from the directory's closed list.
+    pub gate: &'static str,
+    /// How it stood.
+    pub from: &'static str,
+    /// How it stands.
+    pub to: &'static str,
+    /// Why, unless all is well.
+    pub reason: Option<Box<str>>,
 }

@@ -4,14 +4,16 @@
 //! `request_id`, `client`, `user` (`tid:oid`), `name`, `session`, `auth`; of a `decision`: `app`, `host`, `method`,
 //! `path`, `verdict`, `reason`, `step`, `rule`, `policy`; of a `sign_in`: `outcome`, `provider_code`,
 //! `provider_request`; of `session_ended` and `stream_cut`: `reason`, `by`, `app`; of `config_reloaded` and
-//! `config_reload_failed`: `generation`, `problem`; of `admin_action`: `by`, `action`, `target`, `outcome`, `count`;
-//! of `records_dropped`: `count`. Unknown values are left out.
+//! `config_reload_failed`: `generation`, `problem`; of `permission`: `tenant`, `gate`, `from`, `to`, `reason`; of
+//! `risk_source`: `tenant`, `from`, `to`; of `admin_action`: `by`, `action`, `target`, `outcome`, `count`; of
+//! `account_action`: `task`, `action`, `by`, `approved_by`, `state`, `reason`, `note`; of `records_dropped`: `count`.
+//! Unknown values are left out.
 //!
 //! A line is printable ASCII: everything else is escaped, so no value can end its line or steer a terminal.
 
 use std::fmt::{Display, Write as _};
 
-use super::event::{AdminAction, Decision, Event, SignIn, StreamCut, Who};
+use super::event::{AccountAction, AdminAction, Decision, Event, SignIn, StreamCut, Who};
 use crate::facts::UnixTime;
 
 /// Appends the line of `event`, with its line break, to `out`.
@@ -46,7 +48,26 @@ pub(super) fn write(out: &mut String, seq: u64, at: UnixTime, event: &Event) {
             line.text("problem", problem);
             line.end();
         }
+        Event::Permission(change) => {
+            let mut line = Line::begin(out, seq, at, "permission");
+            line.plain("tenant", change.tenant);
+            line.word("gate", change.gate);
+            line.word("from", change.from);
+            line.word("to", change.to);
+            if let Some(reason) = &change.reason {
+                line.text("reason", reason);
+            }
+            line.end();
+        }
+        Event::RiskSource { tenant, from, to } => {
+            let mut line = Line::begin(out, seq, at, "risk_source");
+            line.plain("tenant", tenant);
+            line.word("from", from.word());
+            line.word("to", to.word());
+            line.end();
+        }
         Event::AdminAction(action) => write_admin(Line::begin(out, seq, at, "admin_action"), action),
+        Event::AccountAction(action) => write_account(Line::begin(out, seq, at, "account_action"), action),
     }
 }
 
@@ -105,6 +126,24 @@ fn write_admin(mut line: Line<'_>, action: &AdminAction) {
     line.text("target", &action.target);
     line.word("outcome", action.outcome);
     line.number("count", action.count);
+    line.end();
+}
+
+fn write_account(mut line: Line<'_>, action: &AccountAction) {
+    line.number("task", action.task);
+    line.word("action", action.action);
+    line.plain("user", action.user);
+    line.text("by", &action.by);
+    if let Some(name) = &action.approved_by {
+        line.text("approved_by", name);
+    }
+    line.word("state", action.state);
+    if let Some(reason) = action.reason {
+        line.word("reason", reason);
+    }
+    if let Some(note) = &action.note {
+        line.text("note", note);
+    }
     line.end();
 }
 

@@ -195,6 +195,8 @@ fn in_words(arguments: &Arguments, place: &Place<'_>, explanation: &Explanation,
 fn outcome(outcome: Outcome) -> String {
     match outcome {
         Outcome::Decides => "matches and decides".to_owned(),
+        Outcome::Counts => "matches, something stricter or earlier decides".to_owned(),
+        Outcome::Passed => "matches, what it asks for is passed".to_owned(),
         Outcome::Overshadowed => "matches, but an earlier rule may say otherwise once it is known who asks".to_owned(),
         Outcome::DependsOnPerson => "depends on who asks".to_owned(),
         Outcome::Misses(condition) => format!("does not match: {}", condition.word()),
@@ -205,6 +207,8 @@ fn outcome(outcome: Outcome) -> String {
 fn in_json(arguments: &Arguments, place: &Place<'_>, explanation: &Explanation, note: Option<&str>) -> Value {
     let word = |outcome: Outcome| match outcome {
         Outcome::Decides => "decides",
+        Outcome::Counts => "counts",
+        Outcome::Passed => "passed",
         Outcome::Overshadowed => "overshadowed",
         Outcome::DependsOnPerson => "depends_on_person",
         Outcome::Misses(_) => "misses",

@@ -1,7 +1,9 @@
 //! From what is written to what it means, part by part. Everything wrong is collected, so that one run tells all.
 
+mod actions;
 mod admin;
 mod app;
+mod directory;
 mod edge;
 mod entra;
 mod read;
@@ -78,6 +80,9 @@ impl Build<'_> {
         if let Some(console) = &admin.console {
             self.console_fits(file, (console, &apps), &host, entra.as_ref());
         }
+        let actions = self.actions(&file.actions, entra.as_ref().map_or(&[], |entra| &entra.tenants));
+        let authority = entra.as_ref().map(|entra| entra.authority.clone());
+        let directory = file.directory.as_ref().and_then(|written| self.directory(written, authority.as_ref()));
         let sign_in = self.sign_in(&file.sign_in, host, public_port, &apps);
         // After the portal's links were made: it shows people their apps, and this is not one of them.
         apps.extend(admin.console.as_ref().map(|console| console.app(admin.listen)));
@@ -93,6 +98,8 @@ impl Build<'_> {
             announce,
             session,
             entra: entra?,
+            actions,
+            directory,
             sign_in,
             apps,
             identity_headers,

@@ -1,13 +1,19 @@
 //! The configuration file as it is written, key by key. Its documentation comments are the reference people read,
 //! here and in the JSON Schema; the meaning is in `build`.
 
+mod actions;
 mod app;
+mod directory;
 mod edge;
 mod words;
 
+pub(super) use actions::Actions;
 pub(super) use app::{App, Connection, Health};
+pub(super) use directory::Directory;
 pub(super) use edge::{Certificate, Limits, Listen, Tls};
-pub(super) use words::{BalanceWord, FormatWord, HttpWord, ResponseWord, Size, Span, TlsWord};
+pub(super) use words::{
+    ApprovalWord, BalanceWord, FormatWord, HttpWord, ProfileWord, ResponseWord, Size, Span, TlsWord,
+};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -40,12 +46,17 @@ pub(super) struct File {
     pub(super) session: Session,
     /// Microsoft Entra ID, the identity provider. There is exactly one.
     pub(super) entra: Entra,
+    /// What is read from Microsoft Graph: users, groups, risk. Left out: nothing, and groups come from the sign-in.
+    pub(super) directory: Option<Directory>,
     /// Names of the identity headers sent to apps. The same names are taken off every request from outside.
     #[serde(default)]
     pub(super) identity_headers: IdentityHeaders,
     /// Apps behind the gateway.
     #[serde(default)]
     pub(super) app: Vec<App>,
+    /// What is done to accounts, and the brakes on what rules do by themselves.
+    #[serde(default)]
+    pub(super) actions: Actions,
     /// One JSON line per decision.
     #[serde(default)]
     pub(super) decision_log: DecisionLog,

@@ -7,7 +7,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 
 use crate::document::Problem;
-use crate::{access, admin, edge, entra, policy, session, sign_in};
+use crate::{access, admin, directory, edge, entra, policy, risk_control, session, sign_in};
 
 /// One generation of the configuration, whole and checked.
 #[derive(Debug, Clone)]
@@ -20,6 +20,10 @@ pub struct Config {
     pub session: session::Config,
     /// The identity provider.
     pub entra: entra::Config,
+    /// What is done to accounts.
+    pub actions: risk_control::Settings,
+    /// What is read from Graph, if anything.
+    pub directory: Option<directory::Config>,
     /// The sign-in host.
     pub sign_in: sign_in::Config,
     /// Apps; an app's index is its [`crate::facts::AppId`].

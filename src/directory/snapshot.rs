@@ -3,13 +3,14 @@
 use std::collections::HashMap;
 
 use super::{Affected, Update};
-use crate::facts::{AccountRisk, Hold, ObjectId, Standing, Subject, TenantId, UserKey};
+use crate::facts::{AccountRisk, Hold, ObjectId, Standing, Subject, TenantId, UnixTime, UserKey};
 
 /// See the module.
 #[derive(Debug, Default)]
 pub(super) struct Snapshot {
     risk: HashMap<ObjectId, AccountRisk>,
     holds: HashMap<ObjectId, Hold>,
+    watched: HashMap<ObjectId, UnixTime>,
 }
 
 impl Snapshot {
@@ -18,6 +19,7 @@ impl Snapshot {
         Standing {
             risk: self.risk.get(&object).cloned(),
             hold: self.holds.get(&object).copied().unwrap_or_default(),
+            watched_until: self.watched.get(&object).copied().unwrap_or(UnixTime(0)),
             ..Standing::of_token(subject)
         }
     }
@@ -30,6 +32,19 @@ impl Snapshot {
             people.push(UserKey { tenant, object });
         }
         Affected::People(people)
+    }
+
+    pub(super) fn set_watched(&mut self, object: ObjectId, until: UnixTime) {
+        self.watched.insert(object, until);
+    }
+
+    pub(super) fn at_risk(&self, tenant: TenantId) -> Vec<UserKey> {
+        let open = self.risk.iter().filter(|(_, risk)| risk.is_open());
+        open.map(|(object, _)| UserKey { tenant, object: *object }).collect()
+    }
+
+    pub(super) fn counts(&self) -> super::Counts {
+        super::Counts { risky: u64::try_from(self.risk.len()).unwrap_or(u64::MAX), ..super::Counts::default() }
     }
 
     pub(super) fn set_hold(&mut self, object: ObjectId, hold: Hold) {

@@ -26,6 +26,8 @@ pub(super) struct Entry {
     pub(super) email: Arc<str>,
     pub(super) sid: Option<Arc<str>>,
     pub(super) created: UnixTime,
+    /// When the person proved who they are.
+    pub(super) authenticated: UnixTime,
     pub(super) expires: UnixTime,
     pub(super) pulse: Arc<Pulse>,
     /// The one instance, while anybody holds it.
@@ -92,6 +94,10 @@ impl Index {
     /// Oldest first.
     pub(super) fn of_user(&self, user: &UserKey) -> Vec<SessionKey> {
         self.users.get(user).cloned().unwrap_or_default()
+    }
+
+    pub(super) fn people(&self) -> Vec<UserKey> {
+        self.users.keys().copied().collect()
     }
 
     pub(super) fn of_sid(&self, tenant: Option<crate::facts::TenantId>, sid: &str) -> Vec<SessionKey> {

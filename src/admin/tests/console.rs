@@ -128,7 +128,11 @@ impl Gate {
     }
 
     async fn admin(&self) -> Running {
-        Running::with(Some((self.console.clone(), self.assertions.clone())), Arc::new(NoTenants)).await
+        Running::with(
+            Some((self.console.clone(), self.assertions.clone())),
+            Arc::new(crate::directory::Control::none()),
+        )
+        .await
     }
 
     fn sign(&self, subject: &Subject, now: UnixTime) -> String {

@@ -134,6 +134,28 @@ pub(in crate::config) enum ResponseWord {
     Query,
 }
 
+/// Whose orders need another person.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(in crate::config) enum ApprovalWord {
+    /// Nobody's.
+    None,
+    /// Those of rules.
+    Automatic,
+    /// Those of rules, and those of persons.
+    All,
+}
+
+/// How often Graph is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(in crate::config) enum ProfileWord {
+    /// At once, then every few seconds.
+    Fast,
+    /// As Trend's ZTSA: after ten minutes, then every eight hours.
+    Ztsa,
+}
+
 /// How log lines look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]

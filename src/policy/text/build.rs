@@ -43,7 +43,7 @@ impl Build<'_> {
             check_path(text).map(|()| text.into()).map_err(|fault| format!("\"{text}\": {fault}"))
         });
         let who = self.who(entry);
-        Rule { name: entry.name.as_str().into(), apps, methods, paths, who, verdict: (*entry.verdict).into() }
+        Rule { apps, methods, paths, ..Rule::new(&entry.name, who, (*entry.verdict).into()) }
     }
 
     fn who(&mut self, entry: &Entry) -> Who {

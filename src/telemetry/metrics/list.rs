@@ -4,7 +4,7 @@ use std::fmt::{self, Write as _};
 
 use super::encode::Samples;
 use super::histogram::Sum;
-use super::{AppRow, Metrics, SignInOutcome, UpstreamFault, process};
+use super::{AppRow, DirectoryReading, Metrics, SignInOutcome, UpstreamFault, process};
 use crate::cut::CutReason;
 use crate::policy::Reason;
 
@@ -214,6 +214,64 @@ pub(super) const LIST: &[Metric] = &[
     metric!(Counter, "store_errors", [], "Operations of the durable store that failed.", |m, s| {
         s.one(m.control.store_errors.value())
     }),
+    // account actions
+    metric!(Counter, "account_actions", ["action", "state"], "Account actions that came to a state.", |m, s| {
+        m.actions.states().into_iter().try_for_each(|(labels, count)| s.labelled(&labels, count))
+    }),
+    metric!(Counter, "account_action_brakes", ["brake"], "Automatic account actions held, by brake.", |m, s| {
+        m.actions.brakes().into_iter().try_for_each(|(brake, count)| s.labelled(&[brake], count))
+    }),
+    metric!(Gauge, "account_actions_stopped", [], "1 while automatic account actions wait for a person.", |m, s| {
+        s.one(m.actions.stopped.value())
+    }),
+    // directory
+    metric!(Gauge, "directory_items", ["tenant", "kind"], "Users, groups and risky accounts known.", |m, s| {
+        each_tenant(m, |t| t.kinds.iter().try_for_each(|k| s.labelled(&[&t.tenant, k.kind], k.items)))
+    }),
+    metric!(
+        Gauge,
+        "directory_last_success_timestamp_seconds",
+        ["tenant", "kind"],
+        "When a reading from Microsoft Graph last ended well.",
+        |m, s| {
+            each_tenant(m, |t| {
+                let mut ended = t.kinds.iter().filter_map(|k| Some((k.kind, k.finished?)));
+                ended.try_for_each(|(kind, at)| s.labelled(&[&t.tenant, kind], at))
+            })
+        }
+    ),
+    metric!(
+        Counter,
+        "directory_failures",
+        ["tenant", "kind", "reason"],
+        "Readings from Microsoft Graph that failed, by reason.",
+        |m, s| {
+            each_tenant(m, |t| {
+                t.failures.iter().try_for_each(|(kind, why, count)| s.labelled(&[&t.tenant, kind, why], *count))
+            })
+        }
+    ),
+    metric!(
+        Gauge,
+        "directory_permission",
+        ["tenant", "permission", "status"],
+        "Always 1; the label tells how the permission stands.",
+        |m, s| each_tenant(m, |t| t.gates.iter().try_for_each(|(gate, st)| s.labelled(&[&t.tenant, gate, st], 1)))
+    ),
+    metric!(
+        Gauge,
+        "risk_source",
+        ["tenant", "source"],
+        "Always 1; the label tells whether the risk of accounts can be known, and if not, why.",
+        |m, s| each_tenant(m, |t| s.labelled(&[&t.tenant, t.source], 1))
+    ),
+    metric!(
+        Gauge,
+        "risk_confirmed_timestamp_seconds",
+        ["tenant"],
+        "When what is known of risk was last confirmed; 0 for never.",
+        |m, s| each_tenant(m, |t| s.labelled(&[&t.tenant], t.confirmed))
+    ),
     // configuration and certificates
     metric!(Gauge, "config_generation", [], "Generation of the running configuration.", |m, s| {
         s.one(m.control.config_generation.value())
@@ -273,6 +331,11 @@ pub(super) const LIST: &[Metric] = &[
 fn each_app(metrics: &Metrics, one: impl FnMut(&AppRow) -> fmt::Result) -> fmt::Result {
     let apps = metrics.apps.read().unwrap_or_else(std::sync::PoisonError::into_inner);
     apps.iter().try_for_each(one)
+}
+
+fn each_tenant(metrics: &Metrics, one: impl FnMut(&DirectoryReading) -> fmt::Result) -> fmt::Result {
+    let tenants = metrics.directory.get().map(|read| (read.0)()).unwrap_or_default();
+    tenants.iter().try_for_each(one)
 }
 
 fn refusals(metrics: &Metrics, samples: &mut Samples<'_>) -> fmt::Result {
