@@ -9,7 +9,7 @@ use url::Url;
 use super::console::Console;
 use crate::directory::{Control, ControlError, Gate, TenantStatus};
 use crate::facts::{AppId, TenantId};
-use crate::policy::{Policy, Rule};
+use crate::policy::{Policy, RiskRule, Rule};
 
 /// An answer that takes a while.
 pub type Later<T> = Pin<Box<dyn Future<Output = T> + Send>>;
@@ -95,6 +95,8 @@ pub struct View {
     pub policy: Policy,
     /// Its rules, in order.
     pub rules: Arc<[Rule]>,
+    /// Its risk rules, in order.
+    pub risk_rules: Arc<[RiskRule]>,
     /// The apps, in the order of their ids.
     pub apps: Arc<[AppView]>,
     /// The one identity provider.
@@ -139,6 +141,6 @@ impl View {
         let provider =
             ProviderView { authority: String::new(), client_id: String::new(), tenants: Vec::new(), ready: false };
         let (policy, rules, apps) = (Policy::default(), Arc::from([]), Arc::from([]));
-        Self { generation: 0, policy, rules, apps, provider, console: None }
+        Self { generation: 0, policy, rules, risk_rules: Arc::from([]), apps, provider, console: None }
     }
 }

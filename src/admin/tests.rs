@@ -13,7 +13,7 @@ use tokio::task::JoinHandle;
 use super::*;
 use crate::audit;
 use crate::facts::{AppId, ManualClock, TenantId, UnixTime};
-use crate::policy::{Policy, Rule, Verdict, Who};
+use crate::policy::{Policy, Rule, Verdict, When, Who};
 
 mod console;
 mod consents;
@@ -386,11 +386,14 @@ fn view(console: Option<Arc<Console>>) -> View {
     };
     let rule = Rule {
         name: "staff-wiki".into(),
+        enabled: true,
         apps: vec![AppId(0)],
         methods: Vec::new(),
         paths: Vec::new(),
         who: Who::SignedIn,
+        when: When::default(),
         verdict: Verdict::Allow,
+        step_up: None,
     };
     let provider = ProviderView {
         authority: "https://login.example/".to_owned(),
@@ -402,6 +405,7 @@ fn view(console: Option<Arc<Console>>) -> View {
         generation: 7,
         policy: Policy::new(vec![rule.clone()], 7),
         rules: vec![rule].into(),
+        risk_rules: [].into(),
         apps: [(0, "wiki"), (1, "payroll")].map(app).to_vec().into(),
         provider,
         console,

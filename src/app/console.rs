@@ -42,6 +42,7 @@ pub(super) fn look(lasting: &Arc<Lasting>) -> Look {
             generation: world.number(),
             policy: world.policy.clone(),
             rules: config.rules.clone().into(),
+            risk_rules: config.risk.rules.clone().into(),
             apps: config.apps.iter().zip(0..).map(app).collect(),
             provider: ProviderView {
                 authority: config.entra.authority.to_string(),

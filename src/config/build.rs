@@ -15,11 +15,11 @@ use std::time::Duration;
 
 use crate::access;
 use crate::document::{Document, Problem, Problems};
-use crate::policy::check_path;
+use crate::policy::{self, check_path};
 use crate::session;
 use crate::sign_in::{self, AppLink};
 
-use super::file::{self, File, FormatWord};
+use super::file::{self, File, FormatWord, StaleWord};
 use super::{Config, DecisionLogSettings, Environment, LogFormat, LogSettings};
 
 pub(super) use admin::rules as console_rules;
@@ -50,6 +50,17 @@ pub(super) fn config(
     (outcome, rules)
 }
 
+/// Apps that ask for a step-up when risk is too old, while the rules file does not say for which.
+pub(super) fn stale_challenges(document: &Document<'_>, file: &File, settings: &policy::RiskSettings) -> Vec<Problem> {
+    let asks = file.app.iter().filter_map(|app| app.on_stale.as_ref().map(|word| (app, word)));
+    let missing = asks.filter(|(_, word)| ***word == StaleWord::Challenge && settings.step_up.is_none());
+    let problem = |(app, word): (&file::App, &crate::document::At<StaleWord>)| {
+        let message = "a challenge needs a context, expected [risk] context = \"c1\" in the rules file";
+        document.problem(word.span(), format!("app.on_stale: {message}{}", entry(&app.name)))
+    };
+    missing.map(problem).collect()
+}
+
 struct Build<'a> {
     document: &'a Document<'a>,
     folder: &'a Path,
@@ -73,6 +84,8 @@ impl Build<'_> {
         let host = self.host("sign_in.host", &file.sign_in.host);
         let mut apps: Vec<_> = file.app.iter().map(|app| self.app(app, edge.limits.body_idle)).collect();
         self.unique_apps(file, &apps, &host);
+        let apps_on_risk = file.app.iter().map(|app| self.app_risk(app)).collect();
+        let risk = policy::RiskControl { apps: apps_on_risk, ..policy::RiskControl::default() };
         let identity_headers = self.identity_headers(&file.identity_headers);
         let admin = self.admin(&file.admin, public_port, &identity_headers.assertion);
         self.no_loops(file, &apps, &edge.https, admin.listen);
@@ -107,6 +120,7 @@ impl Build<'_> {
             require_sni: file.tls.require_sni,
             hsts: (!hsts.is_zero()).then_some(hsts),
             rules: Vec::new(),
+            risk,
             decision_log,
             admin,
             state_dir,

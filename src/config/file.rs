@@ -12,7 +12,7 @@ pub(super) use app::{App, Connection, Health};
 pub(super) use directory::Directory;
 pub(super) use edge::{Certificate, Limits, Listen, Tls};
 pub(super) use words::{
-    ApprovalWord, BalanceWord, FormatWord, HttpWord, ProfileWord, ResponseWord, Size, Span, TlsWord,
+    ApprovalWord, BalanceWord, FormatWord, HttpWord, ProfileWord, ResponseWord, Size, Span, StaleWord, TlsWord,
 };
 
 use schemars::JsonSchema;

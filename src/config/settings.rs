@@ -38,6 +38,8 @@ pub struct Config {
     pub hsts: Option<Duration>,
     /// Access rules, in order.
     pub rules: Vec<policy::Rule>,
+    /// Risk rules, and what holds for risk everywhere and for each app.
+    pub risk: policy::RiskControl,
     /// Decision log.
     pub decision_log: DecisionLogSettings,
     /// Administration listener.

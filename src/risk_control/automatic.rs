@@ -238,7 +238,8 @@ impl Actions {
     }
 
     fn at_risk(&self) -> Vec<UserKey> {
-        self.inner.tenants.iter().flat_map(|tenant| self.inner.directory.at_risk(*tenant)).collect()
+        let listed = self.inner.tenants.iter().flat_map(|tenant| self.inner.directory.risky(*tenant));
+        listed.filter(|(_, risk)| risk.is_open()).map(|(user, _)| user).collect()
     }
 
     async fn forget_old(&self) {

@@ -12,6 +12,7 @@ use crate::cut::CutReason;
 use crate::entra::graph::{Backoff, Outcome};
 use crate::facts::{Hold, TenantId, UnixTime};
 use crate::session::{SessionKey, Which};
+use crate::store::StoreError;
 
 impl Actions {
     /// Does this gateway's part of a task that has just been let go, and leaves the rest to the worker. The caller has
@@ -74,11 +75,15 @@ impl Actions {
             ActionKind::Unblock(reach) => self.set_hold(&mut task, reach, false).await,
             ActionKind::Watch => self.watch(&task, now.plus(self.settings().watch)).await,
             ActionKind::Unwatch => self.watch(&task, UnixTime(0)).await,
-            _ if kind.ends_sessions() => Ok(Some(self.end_sessions(&task).await)),
-            _ => Ok(None),
+            _ if kind.ends_sessions() => Ok(Here::Did(Some(self.end_sessions(&task).await))),
+            _ => Ok(Here::Did(None)),
         };
         match done {
-            Ok(what) => {
+            Ok(Here::Cannot) => {
+                let fault = Fault::NotConfigured;
+                task.turn(now, TaskState::Unsuccessful { fault, sentence: fault.sentence().to_owned() });
+            }
+            Ok(Here::Did(what)) => {
                 what.into_iter().for_each(|what| task.mark(now, what));
                 task.done_here = true;
                 if Call::of(kind, false).is_none() {
@@ -86,7 +91,7 @@ impl Actions {
                 }
             }
             Err(error) => {
-                tracing::error!(error, user = %user, action = kind.word(), "the store did not take an account action");
+                tracing::error!(error = %error, user = %user, action = kind.word(), "the store did not take an account action");
                 self.retry(&mut task, None);
             }
         }
@@ -157,7 +162,7 @@ impl Actions {
         }
     }
 
-    async fn set_hold(&self, task: &mut Task, reach: Reach, on: bool) -> Result<Option<String>, String> {
+    async fn set_hold(&self, task: &mut Task, reach: Reach, on: bool) -> Result<Here, StoreError> {
         let user = task.order.user;
         let before = self.standing(user).hold;
         let after = Hold {
@@ -170,13 +175,14 @@ impl Actions {
                 Hold { private: after.private && !before.private, internet: after.internet && !before.internet };
             task.newly = Reach::of(newly);
         }
-        self.inner.directory.set_hold(user, after).await.map_err(|error| error.to_string())?;
-        Ok(None)
+        self.inner.directory.set_hold(user, after).await?;
+        Ok(if self.standing(user).hold == after { Here::Did(None) } else { Here::Cannot })
     }
 
-    async fn watch(&self, task: &Task, until: UnixTime) -> Result<Option<String>, String> {
-        self.inner.directory.set_watched(task.order.user, until).await.map_err(|error| error.to_string())?;
-        Ok(None)
+    async fn watch(&self, task: &Task, until: UnixTime) -> Result<Here, StoreError> {
+        let user = task.order.user;
+        self.inner.directory.set_watched(user, until).await?;
+        Ok(if self.standing(user).watched_until == until { Here::Did(None) } else { Here::Cannot })
     }
 
     /// Ends the sessions that were there when the task was let go; somebody who signs in after that has a right to.
@@ -197,6 +203,14 @@ impl Actions {
             Err(error) => format!("{count} sessions ended here, not on disk yet ({error})"),
         }
     }
+}
+
+/// What became of this gateway's part.
+enum Here {
+    /// It is done; what to note about it, if anything.
+    Did(Option<String>),
+    /// There is no directory to keep it in, so it would have no effect.
+    Cannot,
 }
 
 /// What takes a task back: of a block only what was not blocked before.

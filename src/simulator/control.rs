@@ -77,7 +77,8 @@ fn describe(tenant: &Tenant, person: &Person) -> Value {
         "tenant": tenant.id, "oid": person.oid, "upn": person.upn, "name": person.name, "email": person.email,
         "email_verified": person.email_verified, "enabled": person.enabled, "deleted": person.deleted,
         "guest_of": person.guest_of, "groups": person.groups, "requires_mfa": person.requires_mfa,
-        "blocked_by_policy": person.blocked_by_policy,
+        "blocked_by_policy": person.blocked_by_policy, "directory_roles": person.directory_roles,
+        "must_change_password": person.must_change_password, "sessions_valid_from": person.sessions_valid_from,
     })
 }
 
@@ -120,6 +121,7 @@ struct PersonChange {
     requires_mfa: Option<bool>,
     blocked_by_policy: Option<bool>,
     guest_of: Option<String>,
+    directory_roles: Option<Vec<String>>,
     /// Takes away (false) or gives back (true) the assignment to `app`.
     assigned: Option<Assignment>,
 }
@@ -155,6 +157,7 @@ async fn change_person(
         set(&mut p.requires_mfa, change.requires_mfa);
         set(&mut p.blocked_by_policy, change.blocked_by_policy);
         set(&mut p.guest_of, change.guest_of.map(Some));
+        set(&mut p.directory_roles, change.directory_roles);
     })?;
     done()
 }

@@ -62,8 +62,12 @@ impl Ask {
 
 async fn serve(Shared(state): Shared<Arc<State>>, Path(path): Path<String>, request: Request<Body>) -> Response {
     let fault = {
+        let change = request.method() != Method::GET;
         state.faults().count("graph");
-        state.graph().next_fault()
+        if change {
+            state.faults().count("graph_changes");
+        }
+        state.graph().next_fault(change)
     };
     let client_request_id = request.headers().get("client-request-id").cloned();
     if let Some(GraphFault::Slow(milliseconds)) = fault {

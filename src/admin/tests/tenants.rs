@@ -74,6 +74,9 @@ impl Tenants for Directories {
 
     fn set_upload(&self, tenant: TenantId, on: bool) -> Later<Result<(), NotDone>> {
         let mut inside = self.0.lock().unwrap();
+        if on && !inside.seen.contains(&(tenant, Gate::Risk)) {
+            return Box::pin(async { Err(NotDone::Refused("risk cannot be read".to_owned())) });
+        }
         inside.upload.retain(|one| *one != tenant);
         if on {
             inside.upload.push(tenant);

@@ -15,8 +15,8 @@ use super::tenants::bad_body;
 use super::{Route, people};
 use crate::admin::problem::Problem;
 use crate::admin::{Services, SessionControl, View};
-use crate::facts::{AppId, Destination, Facts, Passed, RiskFeed, Standing, UnixTime};
-use crate::policy::{Outcome, Rule, Who};
+use crate::facts::{AppId, Destination, Facts, Passed, RiskFeed, RiskSource, Standing, TenantId, UnixTime};
+use crate::policy::{Considered, Outcome, RiskRule, Rule, Who};
 
 pub(super) fn routes<S: SessionControl>() -> Vec<Route<S>> {
     vec![
@@ -41,8 +41,40 @@ pub(super) fn routes<S: SessionControl>() -> Vec<Route<S>> {
 struct RuleList {
     /// The configuration's generation.
     generation: u64,
-    /// In order.
+    /// Access rules, in order; the first match wins.
     rules: Vec<RuleLine>,
+    /// Risk rules, in order; every match counts, the strictest wins.
+    risk_rules: Vec<RiskRuleLine>,
+    /// Whether the risk that risk rules ask for is known, per tenant; a rule without data is inactive there.
+    risk: Vec<RiskData>,
+}
+
+/// One risk rule.
+#[derive(Serialize, JsonSchema)]
+struct RiskRuleLine {
+    /// Its name.
+    name: String,
+    /// Whether it is switched on.
+    enabled: bool,
+    /// What it does.
+    verdict: &'static str,
+    /// Levels of risk; empty for any.
+    levels: Vec<&'static str>,
+    /// Apps by name; empty for every app.
+    apps: Vec<String>,
+    /// What is done to the account.
+    actions: Vec<&'static str>,
+}
+
+/// Whether one tenant's risk is known.
+#[derive(Serialize, JsonSchema)]
+struct RiskData {
+    /// Tenant id.
+    tenant: String,
+    /// `active`, or `inactive: no data`.
+    state: &'static str,
+    /// `answers`, or why there is none; what then happens is configured, and is never "no risk".
+    source: &'static str,
 }
 
 /// One rule.
@@ -50,6 +82,8 @@ struct RuleList {
 struct RuleLine {
     /// Its name.
     name: String,
+    /// Whether it is switched on.
+    enabled: bool,
     /// What it does.
     verdict: &'static str,
     /// Apps by name; empty for every app.
@@ -88,7 +122,11 @@ struct Explained {
     rule: Option<String>,
     /// What a person would be told.
     sentence: &'static str,
-    /// Every rule in order with what became of it.
+    /// Whether risk control looked at the person, or why not.
+    risk: &'static str,
+    /// Every risk rule in order with what became of it.
+    risk_trail: Vec<Trail>,
+    /// Every access rule in order with what became of it.
     trail: Vec<Trail>,
 }
 
@@ -96,7 +134,7 @@ struct Explained {
 struct Trail {
     rule: String,
     verdict: &'static str,
-    /// `decides`, `overshadowed`, `depends_on_person`, `misses` or `not_reached`.
+    /// `decides`, `counts`, `passed`, `overshadowed`, `depends_on_person`, `misses` or `not_reached`.
     outcome: &'static str,
     /// The first condition that did not hold.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -105,7 +143,17 @@ struct Trail {
 
 async fn rules<S: SessionControl>(State(services): State<Services<S>>) -> Json<RuleList> {
     let view = (services.look)();
-    Json(RuleList { generation: view.generation, rules: view.rules.iter().map(|rule| line(rule, &view)).collect() })
+    let data = |tenant: &TenantId| {
+        let source = services.directory.feed(*tenant).now().source;
+        let state = if source == RiskSource::Answers { "active" } else { "inactive: no data" };
+        RiskData { tenant: tenant.to_string(), state, source: source.word() }
+    };
+    Json(RuleList {
+        generation: view.generation,
+        rules: view.rules.iter().map(|rule| line(rule, &view)).collect(),
+        risk_rules: view.risk_rules.iter().map(|rule| risk_line(rule, &view)).collect(),
+        risk: view.provider.tenants.iter().map(data).collect(),
+    })
 }
 
 async fn explain<S: SessionControl>(
@@ -136,12 +184,12 @@ async fn explain<S: SessionControl>(
         client: IpAddr::V4(Ipv4Addr::LOCALHOST),
         now,
     });
-    let trail = explanation.trail.into_iter().map(|considered| Trail {
+    let trail = |considered: Considered| Trail {
         rule: considered.rule.to_string(),
         verdict: considered.verdict.word(),
         outcome: outcome(considered.outcome),
         condition: if let Outcome::Misses(condition) = considered.outcome { Some(condition.word()) } else { None },
-    });
+    };
     let decision = explanation.decision;
     Ok(Json(Explained {
         verdict: decision.verdict.word(),
@@ -149,18 +197,38 @@ async fn explain<S: SessionControl>(
         step: decision.step.word(),
         rule: decision.rule.map(|rule| rule.to_string()),
         sentence: decision.reason.sentence(),
-        trail: trail.collect(),
+        risk: explanation.risk.word(),
+        risk_trail: explanation.risk_trail.into_iter().map(trail).collect(),
+        trail: explanation.trail.into_iter().map(trail).collect(),
     }))
 }
 
 const fn outcome(outcome: Outcome) -> &'static str {
     match outcome {
         Outcome::Decides => "decides",
+        Outcome::Counts => "counts",
+        Outcome::Passed => "passed",
         Outcome::Overshadowed => "overshadowed",
         Outcome::DependsOnPerson => "depends_on_person",
         Outcome::Misses(_) => "misses",
         Outcome::NotReached => "not_reached",
     }
+}
+
+fn risk_line(rule: &RiskRule, view: &View) -> RiskRuleLine {
+    RiskRuleLine {
+        name: rule.name.to_string(),
+        enabled: rule.enabled,
+        verdict: rule.verdict.word(),
+        levels: rule.risk.levels.iter().map(|level| level.word()).collect(),
+        apps: app_names(&rule.apps, view),
+        actions: rule.actions.iter().map(|action| action.word()).collect(),
+    }
+}
+
+fn app_names(apps: &[AppId], view: &View) -> Vec<String> {
+    let name = |id: &AppId| view.apps.iter().find(|app| app.id == *id).map(|app| app.name.clone());
+    apps.iter().filter_map(name).collect()
 }
 
 fn line(rule: &Rule, view: &View) -> RuleLine {
@@ -173,11 +241,11 @@ fn line(rule: &Rule, view: &View) -> RuleLine {
             groups.iter().map(ToString::to_string).collect(),
         ),
     };
-    let name = |id: &AppId| view.apps.iter().find(|app| app.id == *id).map(|app| app.name.clone());
     RuleLine {
         name: rule.name.to_string(),
+        enabled: rule.enabled,
         verdict: rule.verdict.word(),
-        apps: rule.apps.iter().filter_map(name).collect(),
+        apps: app_names(&rule.apps, view),
         methods: rule.methods.iter().map(ToString::to_string).collect(),
         paths: rule.paths.iter().map(ToString::to_string).collect(),
         who,

@@ -17,7 +17,7 @@ use crate::admin::problem::Problem;
 use crate::admin::sources::NotDone;
 use crate::admin::who::Admin;
 use crate::admin::{Services, SessionControl};
-use crate::directory::{Gate, GateStatus, TenantStatus};
+use crate::directory::TenantStatus;
 use crate::facts::TenantId;
 
 pub(super) fn routes<S: SessionControl>() -> Vec<Route<S>> {
@@ -86,14 +86,14 @@ async fn data_upload<S: SessionControl>(
     let tenant = tenant_id(&id)?;
     let action = if on { "data_upload_on" } else { "data_upload_off" };
     let change = Change { services: &services, ends, by: &by, action, target: &id };
-    let known = status(&services, tenant)?;
-    if on && !anything_granted(&known) {
-        change.record("refused", 0);
-        return Err(Problem::conflict("consent_required")
-            .says("no permission of this tenant is granted yet, so there is no data to take")
-            .fix(format!("POST /api/v1/tenants/{id}/consent {{\"gate\":\"directory\"}}, then turn it on")));
+    match services.tenants.set_upload(tenant, on).await {
+        Err(NotDone::Refused(reason)) if on => {
+            change.record("refused", 0);
+            let fix = format!("POST /api/v1/tenants/{id}/consent {{\"gate\":\"risk\"}}, then turn it on");
+            return Err(Problem::conflict("consent_required").says(reason).fix(fix));
+        }
+        outcome => done(&change, outcome)?,
     }
-    done(&change, services.tenants.set_upload(tenant, on).await)?;
     shown(&services, tenant).map(Json)
 }
 
@@ -165,13 +165,6 @@ fn shown<S>(services: &Services<S>, tenant: TenantId) -> Result<Tenant, Problem>
         Err(_) if view.provider.tenants.contains(&tenant) => Ok(iam::unread(tenant, &view)),
         Err(problem) => Err(problem),
     }
-}
-
-fn anything_granted(status: &TenantStatus) -> bool {
-    let consented = |(gate, how): &(Gate, GateStatus)| {
-        *gate != Gate::DataUpload && matches!(how, GateStatus::Granted | GateStatus::Partial { .. })
-    };
-    status.gates.iter().any(consented)
 }
 
 fn no_such_tenant() -> Problem {

@@ -11,7 +11,7 @@ use crate::config::{AdminSettings, Config};
 use crate::document::At;
 use crate::entra;
 use crate::facts::{AppId, ObjectId, TenantId, UserKey};
-use crate::policy::{Rule, Verdict, Who};
+use crate::policy::{Rule, Verdict, When, Who};
 
 use super::Build;
 
@@ -95,11 +95,14 @@ pub(in crate::config) fn rules(config: &Config) -> Vec<Rule> {
     let Some(id) = last.and_then(|at| u32::try_from(at).ok()).map(AppId) else { return Vec::new() };
     let rule = |name: &str, who: Who, verdict: Verdict| Rule {
         name: Arc::from(name),
+        enabled: true,
         apps: vec![id],
         methods: Vec::new(),
         paths: Vec::new(),
         who,
+        when: When::default(),
         verdict,
+        step_up: None,
     };
     let groups = console.groups.iter().map(|(_, group)| *group).collect();
     vec![
