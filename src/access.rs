@@ -41,7 +41,7 @@ pub use error::AccessError;
 pub use gate::{OpenBook, Permit, Person};
 pub use private::{
     App, AppConfig, AssertionError, Assertions, Balance, ClientHeaders, HeaderRules, HealthCheck, IdentityHeaders,
-    Protocol, RouteError, Routes, Scheme, SecretStore, StoreFailure, UpstreamConfig, UpstreamTls, Upstreams,
+    Protocol, Proven, RouteError, Routes, Scheme, SecretStore, StoreFailure, UpstreamConfig, UpstreamTls, Upstreams,
 };
 pub use refusal::REFUSAL_WORDS;
 use refusal::Refusal;

@@ -234,6 +234,8 @@ pub struct VerdictChange {
 pub struct AdminAction {
     /// From where.
     pub client: IpAddr,
+    /// Who: `local` for whoever has the bearer token, else the administrator's `tid:oid`.
+    pub by: Box<str>,
     /// What was done, from the admin interface's closed list.
     pub action: &'static str,
     /// On what: a session's short name, a user's key.

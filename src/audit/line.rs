@@ -6,7 +6,7 @@
 //! `provider_request`; of `warning_continued`: `app`, `rule`; of `session_ended` and `stream_cut`: `reason`, `by`, `app`;
 //! of `verdict_changed`: `app`, `verdict`, `reason`, `step`, `rule`; of `config_reloaded` and
 //! `config_reload_failed`: `generation`, `problem`; of `permission`: `tenant`, `gate`, `from`, `to`, `reason`; of
-//! `risk_source`: `tenant`, `from`, `to`; of `admin_action`: `action`, `target`, `outcome`, `count`; of
+//! `risk_source`: `tenant`, `from`, `to`; of `admin_action`: `by`, `action`, `target`, `outcome`, `count`; of
 //! `account_action`: `task`, `action`, `by`, `approved_by`, `state`, `reason`, `note`; of `records_dropped`: `count`.
 //! Unknown values are left out.
 //!
@@ -151,6 +151,7 @@ fn write_cut(mut line: Line<'_>, cut: &StreamCut) {
 
 fn write_admin(mut line: Line<'_>, action: &AdminAction) {
     line.plain("client", action.client);
+    line.text("by", &action.by);
     line.word("action", action.action);
     line.text("target", &action.target);
     line.word("outcome", action.outcome);

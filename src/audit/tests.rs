@@ -27,6 +27,7 @@ fn every_event_is_one_line_of_printable_json() {
     });
     log.log.record(Event::AdminAction(Box::new(AdminAction {
         client: [127, 0, 0, 1].into(),
+        by: "local".into(),
         action: "session_end",
         target: "00ab".into(),
         outcome: "done",
@@ -49,7 +50,7 @@ fn every_event_is_one_line_of_printable_json() {
     assert_eq!(lines[0]["session"], "00000000000000ab");
     assert_eq!(lines[1]["problem"], hostile);
     assert_eq!(lines[2]["by"], "admin");
-    assert_eq!(lines[3]["action"], "session_end");
+    assert_eq!((&lines[3]["action"], &lines[3]["by"]), (&"session_end".into(), &"local".into()));
     assert_eq!(lines.iter().map(|l| l["seq"].as_u64().unwrap()).collect::<Vec<_>>(), [1, 2, 3, 4]);
 }
 

@@ -1,6 +1,7 @@
 //! From what is written to what it means, part by part. Everything wrong is collected, so that one run tells all.
 
 mod actions;
+mod admin;
 mod app;
 mod directory;
 mod edge;
@@ -20,8 +21,9 @@ use crate::session;
 use crate::sign_in::{self, AppLink};
 
 use super::file::{self, File, FormatWord, StaleWord};
-use super::{AdminSettings, Config, DecisionLogSettings, Environment, LogFormat, LogSettings};
+use super::{Config, DecisionLogSettings, Environment, LogFormat, LogSettings};
 
+pub(super) use admin::rules as console_rules;
 pub(super) use entra::one_provider;
 
 /// The configuration without its rules, and where those are.
@@ -81,23 +83,28 @@ impl Build<'_> {
             self.add("listen.https", file.listen.https.span(), message);
         }
         let host = self.host("sign_in.host", &file.sign_in.host);
-        let apps: Vec<_> = file.app.iter().map(|app| self.app(app, edge.limits.body_idle)).collect();
+        let mut apps: Vec<_> = file.app.iter().map(|app| self.app(app, edge.limits.body_idle)).collect();
         self.unique_apps(file, &apps, &host);
         let apps_on_risk = file.app.iter().map(|app| self.app_risk(app)).collect();
         let risk = policy::RiskControl { apps: apps_on_risk, ..policy::RiskControl::default() };
-        let admin = self.admin(&file.admin);
+        let identity_headers = self.identity_headers(&file.identity_headers);
+        let admin = self.admin(&file.admin, public_port, &identity_headers.assertion);
         self.no_loops(file, &apps, &edge.https, admin.listen);
         let entra = self.entra(&file.entra, &host, public_port);
+        if let Some(console) = &admin.console {
+            self.console_fits(file, (console, &apps), &host, entra.as_ref());
+        }
         let actions = self.actions(&file.actions, entra.as_ref().map_or(&[], |entra| &entra.tenants));
         let authority = entra.as_ref().map(|entra| entra.authority.clone());
         let directory = file.directory.as_ref().and_then(|written| self.directory(written, authority.as_ref()));
         let sign_in = self.sign_in(&file.sign_in, host, public_port, &apps);
+        // After the portal's links were made: it shows people their apps, and this is not one of them.
+        apps.extend(admin.console.as_ref().map(|console| console.app(admin.listen)));
         let trusted_proxies = self.networks("listen.trusted_proxies", &file.listen.trusted_proxies);
         let hsts = self.span("listen.hsts", &file.listen.hsts, Duration::ZERO, days(3650));
         let announce = self.span("listen.announce", &file.listen.announce, Duration::ZERO, minutes(5));
         let help = self.help(&file.pages);
         let session = self.session(&file.session);
-        let identity_headers = self.identity_headers(&file.identity_headers);
         let decision_log = self.decision_log(&file.decision_log);
         let state_dir = self.folder.join(file.state_dir.as_str());
         let log = self.log(&file.log);
@@ -267,16 +274,6 @@ impl Build<'_> {
             queue: *file.queue.value(),
             max_bytes: (rotate != 0).then_some(rotate),
         }
-    }
-
-    fn admin(&mut self, file: &file::Admin) -> AdminSettings {
-        let listen = self.address("admin.listen", &file.listen);
-        let token_file = file.token_file.as_ref().map(|path| self.file("admin.token_file", path));
-        if !listen.ip().is_loopback() && token_file.is_none() {
-            let message = "outside the loopback a bearer token is needed, expected admin.token_file";
-            self.add("admin.listen", file.listen.span(), message);
-        }
-        AdminSettings { listen, token_file }
     }
 
     fn log(&mut self, file: &file::Log) -> LogSettings {

@@ -271,11 +271,15 @@ pub(super) struct Admin {
     pub(super) listen: At<String>,
     /// File with the bearer token; needed when `listen` is not on the loopback.
     pub(super) token_file: Option<At<String>>,
+    /// Host name of the console behind the gateway, such as `console.example.com`; needs `groups` and a certificate.
+    pub(super) host: Option<At<String>>,
+    /// Groups whose members are administrators, as `tenant id:group object id`; needs `host`.
+    pub(super) groups: Vec<At<String>>,
 }
 
 impl Default for Admin {
     fn default() -> Self {
-        Self { listen: "127.0.0.1:9090".to_owned().into(), token_file: None }
+        Self { listen: "127.0.0.1:9090".to_owned().into(), token_file: None, host: None, groups: Vec::new() }
     }
 }
 

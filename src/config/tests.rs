@@ -11,6 +11,8 @@ use crate::entra::Credential;
 
 use super::*;
 
+mod console;
+
 const SAMPLE: &str = include_str!("../../config/portcullis.toml");
 const RULES: &str = include_str!("../../config/rules.toml");
 

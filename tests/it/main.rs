@@ -13,6 +13,7 @@
 #![allow(dead_code, reason = "the world offers more than the tests of one stage use")]
 
 mod admin;
+mod admin_v1;
 mod binding;
 mod command_line;
 mod faults;
