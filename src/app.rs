@@ -16,7 +16,7 @@ use std::time::Duration;
 use serde::Serialize;
 use tokio::runtime::Handle;
 
-use crate::access::{AssertionError, Assertions, Gateway, REFUSAL_WORDS, RouteError, World};
+use crate::access::{AssertionError, Assertions, Gateway, OpenBook, REFUSAL_WORDS, Reviewer, RouteError, World};
 use crate::admin::{self, AdminError, AdminListener, AdminSocket, Condition, Readiness, Services};
 use crate::audit::{self, AuditError, AuditLog};
 use crate::config::Config;
@@ -245,12 +245,15 @@ impl App {
         let (closing, over) = (Shutdown::new(), Shutdown::new());
         let background = self.background(&over);
         let announcing = base.control.spawn(self.announce(shutdown, closing.clone()));
+        let books: Vec<Arc<OpenBook>> = (0..self.edge.workers()).map(|_| Arc::default()).collect();
+        let reviewing = self.review(books.clone(), &over);
         let (gateways, ids, ends) = (Arc::clone(&self.lasting), self.ids, self.edge.tunnel_ends());
         let served = self.edge.run(
             move |index| {
                 let Lasting { world, base, .. } = &*gateways;
                 let (control, metrics) = (base.control.clone(), Arc::clone(&base.metrics));
-                Arc::new(Gateway::new(Arc::clone(world), control, metrics, ids.fork(index), ends.clone(), index))
+                let open = books.get(index).cloned().unwrap_or_default();
+                Arc::new(Gateway::new(Arc::clone(world), control, metrics, ids.fork(index), ends.clone(), open, index))
             },
             closing,
         );
@@ -262,7 +265,7 @@ impl App {
         announcing.abort();
         forget_addresses(&state_dir);
         over.begin();
-        for task in background {
+        for task in background.into_iter().chain([reviewing]) {
             // Each of them ends by itself once it is told to; only a panic inside could be reported here.
             let _ended = task.await;
         }
@@ -282,6 +285,14 @@ impl App {
             tokio::time::sleep(span).await;
             closing.begin();
         }
+    }
+
+    /// Takes back what is open when somebody's standing, the rules or the time changed.
+    fn review(&self, books: Vec<Arc<OpenBook>>, over: &Shutdown) -> tokio::task::JoinHandle<()> {
+        let (base, stop) = (&self.lasting.base, over.clone());
+        let world = Arc::clone(&self.lasting.world);
+        let reviewer = Reviewer::new(world, books, base.directory.clone(), Arc::clone(&base.metrics));
+        base.control.spawn(reviewer.run(async move { stop.begun().await }))
     }
 
     fn background(&self, over: &Shutdown) -> Vec<tokio::task::JoinHandle<()>> {

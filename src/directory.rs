@@ -4,12 +4,11 @@
 //! One writer per tenant (its sync job) applies [`Update`]s; every reader asks [`Directory::standing`]. A reader keeps
 //! what it got until [`Directory::epoch`] moves.
 
+mod compare;
 mod config;
 mod control;
 mod desk;
 mod gates;
-mod schedule;
-mod compare;
 mod index;
 mod load;
 mod look_up;
@@ -20,6 +19,7 @@ mod plan;
 mod reading;
 mod risks;
 mod rows;
+mod schedule;
 mod snapshot;
 mod status;
 mod switches;

@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use crate::access;
 use crate::document::{Document, Problem, Problems};
+use crate::pages::Help;
 use crate::policy::{self, check_path};
 use crate::session;
 use crate::sign_in::{self, AppLink};
@@ -102,6 +103,7 @@ impl Build<'_> {
         let trusted_proxies = self.networks("listen.trusted_proxies", &file.listen.trusted_proxies);
         let hsts = self.span("listen.hsts", &file.listen.hsts, Duration::ZERO, days(3650));
         let announce = self.span("listen.announce", &file.listen.announce, Duration::ZERO, minutes(5));
+        let help = self.help(&file.pages);
         let session = self.session(&file.session);
         let decision_log = self.decision_log(&file.decision_log);
         let state_dir = self.folder.join(file.state_dir.as_str());
@@ -114,6 +116,7 @@ impl Build<'_> {
             actions,
             directory,
             sign_in,
+            help,
             apps,
             identity_headers,
             trusted_proxies,
@@ -161,6 +164,30 @@ impl Build<'_> {
         };
         config.apps = apps.iter().map(link).collect();
         config
+    }
+
+    fn help(&mut self, file: &file::Pages) -> Help {
+        let text = file.help_text.as_ref();
+        if let Some(text) = text.filter(|text| text.trim().is_empty() || text.chars().count() > 200) {
+            self.add("pages.help_text", text.span(), "expected 1 to 200 characters");
+        }
+        Help {
+            text: text.map(|text| text.value().clone()),
+            url: file.help_url.as_ref().map(|url| self.link("pages.help_url", url)),
+            password_reset_url: self.link("pages.password_reset_url", &file.password_reset_url),
+            security_info_url: self.link("pages.security_info_url", &file.security_info_url),
+        }
+    }
+
+    /// An address that people are sent to.
+    fn link(&mut self, key: &str, text: &crate::document::At<String>) -> String {
+        let good = url::Url::parse(text).is_ok_and(|url| url.scheme() == "https" && url.username().is_empty());
+        if !good {
+            let message =
+                format!("expected an https address such as {}, got \"{}\"", Help::PASSWORD_RESET, text.value());
+            self.add(key, text.span(), message);
+        }
+        text.value().clone()
     }
 
     fn unique_apps(&mut self, file: &File, apps: &[access::AppConfig], sign_in_host: &str) {

@@ -8,6 +8,7 @@ mod answer;
 mod batch;
 mod bearer;
 mod books;
+mod conditional_access;
 mod delta;
 mod directory;
 mod faults;
@@ -121,6 +122,10 @@ fn dispatch(state: &State, ask: &Ask) -> Answer {
         ("GET", ["groups", "delta" | "delta()" | "microsoft.graph.delta()"]) => delta::groups(state, ask),
         ("GET", ["groups", id]) => directory::group(state, ask, id),
         (_, ["identityProtection", rest @ ..]) => risk::dispatch(state, ask, rest),
+        ("GET", ["identity", "conditionalAccess", "authenticationContextClassReferences"]) => {
+            conditional_access::contexts(state, ask)
+        }
+        ("GET", ["identity", "conditionalAccess", "policies"]) => conditional_access::policies(state, ask),
         ("GET", ["servicePrincipals", id, "appRoleAssignments"]) => principals::assignments(state, ask, id),
         ("GET", ["servicePrincipals", id]) => principals::one(state, ask, id),
         ("GET", [id]) if id.starts_with("servicePrincipals(") => principals::one(state, ask, id),
