@@ -180,8 +180,8 @@ impl Running {
             sid: None,
             login_hint: None,
             authenticated: self.clock.now(),
-            refresh_token: None,
             proofs: Vec::new(),
+            refresh_token: None,
         };
         self.sessions.create(new, "auth.example.test").await.unwrap();
     }

@@ -105,6 +105,7 @@ fn row<'a>(key: &'static str, label: &'static str, about: &'static str, line: &'
         tone: tone(line.status),
         reason: line.reason.as_deref(),
         fix: line.fix.as_ref().map(|fix| fix.text.as_str()),
+        link: line.fix.as_ref().and_then(|fix| fix.link.as_deref()),
         request: line.fix.as_ref().and_then(|fix| fix.request.as_deref()),
     }
 }

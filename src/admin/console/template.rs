@@ -20,6 +20,7 @@ pub(super) struct Row<'a> {
     pub(super) tone: &'static str,
     pub(super) reason: Option<&'a str>,
     pub(super) fix: Option<&'a str>,
+    pub(super) link: Option<&'a str>,
     pub(super) request: Option<&'a str>,
 }
 
@@ -152,7 +153,7 @@ pub(super) struct Small<'a> {
 <tbody>{% for row in rows %}<tr data-key="{{ tenant.id }} {{ row.key }}" data-status="{{ row.status }}" data-label="{{ row.label }}">
 <th scope="row">{{ row.label }}<small>{{ row.about }}</small></th>
 <td><span class="badge {{ row.tone }}">{{ self::plain(row.status) }}</span></td>
-<td>{% if let Some(reason) = row.reason %}{{ reason }}{% endif %}{% if let Some(fix) = row.fix %} <span class="soft">{{ fix }}</span>{% endif %}{% if let Some(request) = row.request %}<code class="request">{{ request }}</code>{% endif %}</td>
+<td>{% if let Some(reason) = row.reason %}{{ reason }}{% endif %}{% if let Some(fix) = row.fix %} <span class="soft">{{ fix }}{% if let Some(link) = row.link %} <a href="{{ link }}" target="_blank" rel="noopener noreferrer">Microsoft's page</a>{% endif %}</span>{% endif %}{% if let Some(request) = row.request %}<code class="request">{{ request }}</code>{% endif %}</td>
 <td class="act">{% if row.can_consent() %}<button type="button" data-do="consent" data-tenant="{{ tenant.id }}" data-gate="{{ row.key }}" aria-label="Grant {{ row.label }}, opens a new tab">Grant permission</button>{% endif %}{% if row.is_switch() %}<button type="button" class="switch" role="switch" aria-checked="{{ row.is_on() }}" data-do="upload" data-tenant="{{ tenant.id }}" aria-label="Data upload"><span aria-hidden="true"></span></button>{% endif %}</td>
 </tr>{% endfor %}</tbody>
 </table>

@@ -51,13 +51,8 @@ impl Directories {
         let source =
             if how(Gate::Risk) == GateStatus::Granted { RiskSource::Answers } else { RiskSource::NoPermission };
         let feed = RiskFeed { source, confirmed: UnixTime(999_990) };
-        TenantStatus {
-            tenant,
-            gates: Gate::ALL.map(|gate| (gate, how(gate))),
-            progress: vec![progress],
-            feed,
-            cures: [None, None, None],
-        }
+        let gates = Gate::ALL.map(|gate| (gate, how(gate)));
+        TenantStatus { tenant, gates, cures: [None, None, None], progress: vec![progress], feed }
     }
 }
 

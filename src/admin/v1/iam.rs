@@ -112,6 +112,9 @@ pub(in crate::admin) struct Line {
 pub(in crate::admin) struct Fix {
     /// In words.
     pub(in crate::admin) text: String,
+    /// Where to do it or read about it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(in crate::admin) link: Option<String>,
     /// The request of this API that does it or begins it, if there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(in crate::admin) request: Option<String>,
@@ -216,7 +219,8 @@ pub(super) fn unread(id: TenantId, view: &View) -> Tenant {
 /// A tenant that is read.
 pub(super) fn tenant(status: &TenantStatus, view: &View) -> Tenant {
     let id = status.tenant;
-    let gates: Vec<_> = status.gates.iter().map(|(gate, how)| gate_line(id, *gate, how)).collect();
+    let with_cures = status.gates.iter().zip(&status.cures);
+    let gates: Vec<_> = with_cures.map(|((gate, how), cure)| gate_line(id, *gate, how, cure.as_deref())).collect();
     let sso = sso(id, &view.provider);
     let complete = sso.status != "not_ready" && gates.iter().all(|gate| gate.line.status == "granted");
     let syncs = status.progress.iter().map(sync_line).collect();
@@ -227,7 +231,7 @@ fn sso(id: TenantId, provider: &ProviderView) -> Line {
     let line = |status, reason: Option<&str>, fix: Option<&str>| Line {
         status,
         reason: reason.map(str::to_owned),
-        fix: fix.map(|text| Fix { text: text.to_owned(), request: None }),
+        fix: fix.map(|text| Fix { text: text.to_owned(), link: None, request: None }),
     };
     if !provider.tenants.contains(&id) {
         let reason = "Its people cannot sign in here; its data may be read all the same.";
@@ -240,7 +244,7 @@ fn sso(id: TenantId, provider: &ProviderView) -> Line {
     line("not_ready", Some("The provider's signing keys are not known yet, so nobody can sign in."), Some(fix))
 }
 
-fn gate_line(id: TenantId, gate: Gate, how: &GateStatus) -> GateLine {
+fn gate_line(id: TenantId, gate: Gate, how: &GateStatus, cure: Option<&str>) -> GateLine {
     let (status, reason, missing) = match (how, gate) {
         (GateStatus::Granted, _) => ("granted", None, Vec::new()),
         (GateStatus::NeverGranted, Gate::DataUpload) => {
@@ -258,20 +262,37 @@ fn gate_line(id: TenantId, gate: Gate, how: &GateStatus) -> GateLine {
         }
         (GateStatus::Revoked, _) => ("revoked", Some("It was granted and has been taken away.".to_owned()), Vec::new()),
     };
-    let fix = (status != "granted").then(|| fix(id, gate));
+    let fix = (status != "granted").then(|| fix(id, gate, cure));
     GateLine { gate: gate.word(), missing, line: Line { status, reason, fix } }
 }
 
-fn fix(id: TenantId, gate: Gate) -> Fix {
-    if gate == Gate::DataUpload {
-        let request = format!("PUT /api/v1/tenants/{id}/data-upload {{\"on\":true}}");
-        return Fix { text: "Turn data upload on, once a permission is granted.".to_owned(), request: Some(request) };
+/// What mends a permission: what the directory says of it, and the request of this API that begins it.
+fn fix(id: TenantId, gate: Gate, cure: Option<&str>) -> Fix {
+    let (text, link) = match (cure, gate) {
+        (Some(cure), _) => match cure.find("https://").map(|at| cure.split_at(at)) {
+            Some(("", link)) => ("See", Some(link.to_owned())),
+            Some((text, link)) => (text.trim_end(), Some(link.to_owned())),
+            None => (cure, None),
+        },
+        (None, Gate::DataUpload) => ("turn data upload on, once risk is granted", None),
+        (None, _) => ("grant it as an administrator of the tenant; the registration must list the permission", None),
+    };
+    let request = match gate {
+        Gate::DataUpload => format!("PUT /api/v1/tenants/{id}/data-upload {{\"on\":true}}"),
+        _ => format!("POST /api/v1/tenants/{id}/consent {{\"gate\":\"{}\"}}", gate.word()),
+    };
+    Fix { text: sentence(text), link, request: Some(request) }
+}
+
+/// With a capital and a full stop, unless a link follows or it is a command.
+fn sentence(text: &str) -> String {
+    let mut letters = text.chars();
+    let first = letters.next().map(|letter| letter.to_uppercase().to_string()).unwrap_or_default();
+    if text.starts_with("portcullis ") {
+        return format!("Run {text}.");
     }
-    let request = format!("POST /api/v1/tenants/{id}/consent {{\"gate\":\"{}\"}}", gate.word());
-    Fix {
-        text: "Grant it as an administrator of the tenant; the registration must list the permission.".to_owned(),
-        request: Some(request),
-    }
+    let stop = if text.ends_with(" at") || text == "See" { "" } else { "." };
+    format!("{first}{}{stop}", letters.as_str())
 }
 
 fn risk(feed: RiskFeed, id: TenantId) -> RiskLine {
@@ -298,7 +319,7 @@ fn risk(feed: RiskFeed, id: TenantId) -> RiskLine {
             ("This gateway reads no risk of this tenant.", "Configure the directory, see the README.", None)
         }
     };
-    let fix = Fix { text: text.to_owned(), request };
+    let fix = Fix { text: text.to_owned(), link: None, request };
     let line = Line { status: feed.source.word(), reason: Some(reason.to_owned()), fix: Some(fix) };
     RiskLine { confirmed, line }
 }
