@@ -49,7 +49,7 @@ pub(super) fn build(base: &Base, config: &Config, before: Option<(&Config, &Worl
     let hsts = config.hsts.and_then(|age| HeaderValue::try_from(format!("max-age={}", age.as_secs())).ok());
     Ok(World {
         routes,
-        policy: Policy::new(config.rules.clone(), version),
+        policy: Policy::new(config.rules.clone(), version).with_risk(config.risk.clone()),
         sign_in,
         sessions: base.sessions.clone(),
         directory: base.directory.clone(),

@@ -1,6 +1,7 @@
 //! From what is written to what it means, part by part. Everything wrong is collected, so that one run tells all.
 
 mod app;
+mod directory;
 mod edge;
 mod entra;
 mod read;
@@ -13,11 +14,11 @@ use std::time::Duration;
 use crate::access;
 use crate::document::{Document, Problem, Problems};
 use crate::pages::Help;
-use crate::policy::check_path;
+use crate::policy::{self, check_path};
 use crate::session;
 use crate::sign_in::{self, AppLink};
 
-use super::file::{self, File, FormatWord};
+use super::file::{self, File, FormatWord, StaleWord};
 use super::{AdminSettings, Config, DecisionLogSettings, Environment, LogFormat, LogSettings};
 
 pub(super) use entra::one_provider;
@@ -47,6 +48,17 @@ pub(super) fn config(
     (outcome, rules)
 }
 
+/// Apps that ask for a step-up when risk is too old, while the rules file does not say for which.
+pub(super) fn stale_challenges(document: &Document<'_>, file: &File, settings: &policy::RiskSettings) -> Vec<Problem> {
+    let asks = file.app.iter().filter_map(|app| app.on_stale.as_ref().map(|word| (app, word)));
+    let missing = asks.filter(|(_, word)| ***word == StaleWord::Challenge && settings.step_up.is_none());
+    let problem = |(app, word): (&file::App, &crate::document::At<StaleWord>)| {
+        let message = "a challenge needs a context, expected [risk] context = \"c1\" in the rules file";
+        document.problem(word.span(), format!("app.on_stale: {message}{}", entry(&app.name)))
+    };
+    missing.map(problem).collect()
+}
+
 struct Build<'a> {
     document: &'a Document<'a>,
     folder: &'a Path,
@@ -70,9 +82,13 @@ impl Build<'_> {
         let host = self.host("sign_in.host", &file.sign_in.host);
         let apps: Vec<_> = file.app.iter().map(|app| self.app(app, edge.limits.body_idle)).collect();
         self.unique_apps(file, &apps, &host);
+        let apps_on_risk = file.app.iter().map(|app| self.app_risk(app)).collect();
+        let risk = policy::RiskControl { apps: apps_on_risk, ..policy::RiskControl::default() };
         let admin = self.admin(&file.admin);
         self.no_loops(file, &apps, &edge.https, admin.listen);
         let entra = self.entra(&file.entra, &host, public_port);
+        let authority = entra.as_ref().map(|entra| entra.authority.clone());
+        let directory = file.directory.as_ref().and_then(|written| self.directory(written, authority.as_ref()));
         let sign_in = self.sign_in(&file.sign_in, host, public_port, &apps);
         let trusted_proxies = self.networks("listen.trusted_proxies", &file.listen.trusted_proxies);
         let hsts = self.span("listen.hsts", &file.listen.hsts, Duration::ZERO, days(3650));
@@ -88,6 +104,7 @@ impl Build<'_> {
             announce,
             session,
             entra: entra?,
+            directory,
             sign_in,
             help,
             apps,
@@ -96,6 +113,7 @@ impl Build<'_> {
             require_sni: file.tls.require_sni,
             hsts: (!hsts.is_zero()).then_some(hsts),
             rules: Vec::new(),
+            risk,
             decision_log,
             admin,
             state_dir,

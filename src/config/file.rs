@@ -2,12 +2,14 @@
 //! here and in the JSON Schema; the meaning is in `build`.
 
 mod app;
+mod directory;
 mod edge;
 mod words;
 
 pub(super) use app::{App, Connection, Health};
+pub(super) use directory::Directory;
 pub(super) use edge::{Certificate, Limits, Listen, Tls};
-pub(super) use words::{BalanceWord, FormatWord, HttpWord, ResponseWord, Size, Span, TlsWord};
+pub(super) use words::{BalanceWord, FormatWord, HttpWord, ProfileWord, ResponseWord, Size, Span, StaleWord, TlsWord};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -44,6 +46,8 @@ pub(super) struct File {
     pub(super) session: Session,
     /// Microsoft Entra ID, the identity provider. There is exactly one.
     pub(super) entra: Entra,
+    /// What is read from Microsoft Graph: users, groups, risk. Left out: nothing, and groups come from the sign-in.
+    pub(super) directory: Option<Directory>,
     /// Names of the identity headers sent to apps. The same names are taken off every request from outside.
     #[serde(default)]
     pub(super) identity_headers: IdentityHeaders,
