@@ -104,8 +104,8 @@ async fn examine(config: &Config, clock: &SharedClock) -> Vec<Finding> {
     findings.push(machine::state_dir(&config.state_dir));
     findings.extend(network::names(config).await);
     findings.extend(network::provider(config, clock).await);
-    findings.extend(contexts::check(config, clock).await);
     findings.extend(graph::permissions(config, clock).await);
+    findings.extend(contexts::check(config, clock).await);
     findings.extend(certificates::check(config, clock.now()));
     findings.extend(machine::ports(config));
     findings
