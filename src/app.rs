@@ -1,5 +1,6 @@
 //! Layer 6: the composition root. Wires every part from one configuration, runs until told to stop, swaps generations.
 
+mod reading;
 mod reload;
 mod world;
 
@@ -13,11 +14,11 @@ use std::time::Duration;
 use serde::Serialize;
 use tokio::runtime::Handle;
 
-use crate::access::{AssertionError, Assertions, Gateway, REFUSAL_WORDS, RouteError, World};
+use crate::access::{AssertionError, Assertions, Gateway, OpenBook, REFUSAL_WORDS, Reviewer, RouteError, World};
 use crate::admin::{self, AdminError, AdminListener, Condition, Readiness, Services};
 use crate::audit::{self, AuditError, AuditLog};
 use crate::config::Config;
-use crate::directory::Directory;
+use crate::directory::{self, Directory};
 use crate::edge::{self, CertError, Certificates, Edge, EdgeError, Shutdown};
 use crate::entra::EntraError;
 use crate::facts::SharedClock;
@@ -70,6 +71,8 @@ struct Base {
     peers: Peers,
     sessions: Sessions,
     directory: Directory,
+    /// The jobs that read the directory.
+    sync: directory::Control,
     assertions: Arc<Assertions>,
     audit: AuditLog,
     metrics: Arc<Metrics>,
@@ -119,6 +122,9 @@ pub enum AppError {
     /// The admin listener.
     #[error("the admin listener cannot be opened")]
     Admin(#[from] AdminError),
+    /// The directory's jobs.
+    #[error("the directory cannot be read as configured")]
+    Directory(#[from] directory::SetupError),
     /// The assertion keys.
     #[error("the assertion keys cannot be made")]
     Assertions(#[from] AssertionError),
@@ -150,7 +156,7 @@ impl App {
             peers.clone(),
             Arc::clone(&clock),
         )?;
-        let directory = Directory::none(Arc::clone(&clock));
+        let (directory, sync) = reading::begin(&config, &store, &clock, &audit, &metrics)?;
         let counted = sessions.clone();
         metrics.read_sessions_from(move || counted.count() as u64);
         let secrets =
@@ -173,6 +179,7 @@ impl App {
             peers,
             sessions,
             directory,
+            sync,
             assertions,
             audit,
             metrics,
@@ -231,12 +238,15 @@ impl App {
         let (closing, over) = (Shutdown::new(), Shutdown::new());
         let background = self.background(&over);
         let announcing = base.control.spawn(self.announce(shutdown, closing.clone()));
+        let books: Vec<Arc<OpenBook>> = (0..self.edge.workers()).map(|_| Arc::default()).collect();
+        let reviewing = self.review(books.clone(), &over);
         let (gateways, ids, ends) = (Arc::clone(&self.lasting), self.ids, self.edge.tunnel_ends());
         let served = self.edge.run(
             move |index| {
                 let Lasting { world, base, .. } = &*gateways;
                 let (control, metrics) = (base.control.clone(), Arc::clone(&base.metrics));
-                Arc::new(Gateway::new(Arc::clone(world), control, metrics, ids.fork(index), ends.clone(), index))
+                let open = books.get(index).cloned().unwrap_or_default();
+                Arc::new(Gateway::new(Arc::clone(world), control, metrics, ids.fork(index), ends.clone(), open, index))
             },
             closing,
         );
@@ -248,7 +258,7 @@ impl App {
         announcing.abort();
         forget_addresses(&state_dir);
         over.begin();
-        for task in background {
+        for task in background.into_iter().chain([reviewing]) {
             // Each of them ends by itself once it is told to; only a panic inside could be reported here.
             let _ended = task.await;
         }
@@ -268,6 +278,14 @@ impl App {
             tokio::time::sleep(span).await;
             closing.begin();
         }
+    }
+
+    /// Takes back what is open when somebody's standing, the rules or the time changed.
+    fn review(&self, books: Vec<Arc<OpenBook>>, over: &Shutdown) -> tokio::task::JoinHandle<()> {
+        let (base, stop) = (&self.lasting.base, over.clone());
+        let world = Arc::clone(&self.lasting.world);
+        let reviewer = Reviewer::new(world, books, base.directory.clone(), Arc::clone(&base.metrics));
+        base.control.spawn(reviewer.run(async move { stop.begun().await }))
     }
 
     fn background(&self, over: &Shutdown) -> Vec<tokio::task::JoinHandle<()>> {
@@ -308,8 +326,16 @@ impl App {
                 () = world::keep_fresh(&lasting.world) => {}
             }
         };
+        let (sync, stop) = (base.sync.clone(), over.clone());
+        let sync = async move {
+            tokio::select! {
+                () = stop.begun() => {}
+                () = sync.run() => {}
+            }
+        };
         let control = &base.control;
-        vec![control.spawn(sessions), control.spawn(watch), control.spawn(watched), control.spawn(keys)]
+        let tasks = [control.spawn(sessions), control.spawn(watch), control.spawn(watched), control.spawn(keys)];
+        tasks.into_iter().chain([control.spawn(sync)]).collect()
     }
 }
 

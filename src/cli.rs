@@ -35,7 +35,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Check(check::Arguments),
-    Explain(explain::Arguments),
+    Explain(Box<explain::Arguments>),
     Doctor(doctor::Arguments),
     Init(init::Arguments),
     Run(run::Arguments),

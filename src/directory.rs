@@ -5,6 +5,10 @@
 //! what it got until [`Directory::epoch`] moves.
 
 mod compare;
+mod config;
+mod control;
+mod desk;
+mod gates;
 mod index;
 mod load;
 mod look_up;
@@ -15,10 +19,16 @@ mod plan;
 mod reading;
 mod risks;
 mod rows;
+mod schedule;
 mod snapshot;
 mod status;
+mod switches;
+mod sync;
 mod update;
 
+pub use config::{Config, Rhythm};
+pub use control::{Control, ControlError, Ground, SetupError};
+pub use gates::examine;
 pub use look_up::{Counts, PersonInfo};
 pub use status::{Gate, GateStatus, Phase, Progress, SyncKind, TenantStatus};
 pub use update::{Affected, RiskUpdate, Round, Update};

@@ -39,7 +39,7 @@ pub enum Table {
     Risk,
     /// Tenant and account to what an administrator said of it by hand.
     Holds,
-    /// Facts about the file, such as its format.
+    /// Facts about the file, such as its format, and small facts of the gateway, such as what a tenant allows.
     Meta,
 }
 

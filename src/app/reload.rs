@@ -80,6 +80,8 @@ impl Reloader {
         let next = world::build(&lasting.base, &config, Some((&running, &now, now.number())))?;
         warn_about_fixed(&running, &config);
         lasting.certificates.replace(&config.edge.tls.certificates)?;
+        // The credential may have changed. Nothing that could fail comes after this.
+        lasting.base.sync.use_party(next.sign_in.provider()).map_err(AppError::from)?;
         let number = lasting.world.swap(next);
         lasting.base.audit.reopen();
         *running = config;
@@ -108,6 +110,8 @@ fn warn_about_fixed(old: &Config, new: &Config) {
         ("state_dir", old.state_dir != new.state_dir),
         ("admin", old.admin != new.admin),
         ("decision_log", old.decision_log != new.decision_log),
+        ("directory", old.directory != new.directory),
+        ("entra.tenants", old.directory.is_some() && old.entra.tenants != new.entra.tenants),
     ];
     for (key, changed) in fixed {
         if changed {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use http::Method;
 
 use crate::cut::CutReason;
-use crate::facts::UserKey;
+use crate::facts::{RiskSource, TenantId, UserKey};
 use crate::policy;
 use crate::telemetry::RequestId;
 use crate::telemetry::metrics::SignInOutcome;
@@ -27,6 +27,8 @@ pub enum Event {
         /// Who.
         who: Who,
     },
+    /// A person read a warning and went on.
+    WarningContinued(Box<WarningContinued>),
     /// A session ended, for whatever reason.
     SessionEnded {
         /// Whose.
@@ -40,6 +42,8 @@ pub enum Event {
     },
     /// A stream was ended because its permit was taken back.
     StreamCut(Box<StreamCut>),
+    /// A yes was taken back because the facts behind it changed.
+    VerdictChanged(Box<VerdictChange>),
     /// A new configuration runs.
     ConfigReloaded {
         /// Its generation.
@@ -51,6 +55,17 @@ pub enum Event {
         generation: u64,
         /// What was wrong.
         problem: Box<str>,
+    },
+    /// One of a tenant's permissions stands differently than before.
+    Permission(Box<Permission>),
+    /// Whether a tenant's risk can be known has changed.
+    RiskSource {
+        /// Whose.
+        tenant: TenantId,
+        /// How it was.
+        from: RiskSource,
+        /// How it is.
+        to: RiskSource,
     },
     /// Somebody used the admin interface to change something.
     AdminAction(Box<AdminAction>),
@@ -94,7 +109,7 @@ pub struct Decision {
     /// The app's name.
     pub app: Arc<str>,
     /// The host asked for.
-    pub host: Box<str>,
+    pub host: Arc<str>,
     /// The method.
     pub method: Method,
     /// The canonical path, without the query.
@@ -168,6 +183,21 @@ pub struct SignIn {
     pub provider_request: Option<Box<str>>,
 }
 
+/// See [`Event::WarningContinued`].
+#[derive(Debug, Clone)]
+pub struct WarningContinued {
+    /// The request that went on.
+    pub request: RequestId,
+    /// From where.
+    pub client: IpAddr,
+    /// Who.
+    pub who: Who,
+    /// The app's name.
+    pub app: Arc<str>,
+    /// The rule that warned.
+    pub rule: Arc<str>,
+}
+
 /// See [`Event::StreamCut`].
 #[derive(Debug, Clone)]
 pub struct StreamCut {
@@ -179,6 +209,19 @@ pub struct StreamCut {
     pub app: Arc<str>,
     /// Why.
     pub reason: CutReason,
+}
+
+/// See [`Event::VerdictChanged`].
+#[derive(Debug, Clone)]
+pub struct VerdictChange {
+    /// The request that had got the yes.
+    pub request: RequestId,
+    /// Whose.
+    pub who: Option<Who>,
+    /// To which app.
+    pub app: Arc<str>,
+    /// What a new request would be answered now.
+    pub decision: policy::Decision,
 }
 
 /// See [`Event::AdminAction`].
@@ -194,4 +237,19 @@ pub struct AdminAction {
     pub outcome: &'static str,
     /// How many things it changed.
     pub count: u64,
+}
+
+/// See [`Event::Permission`].
+#[derive(Debug, Clone)]
+pub struct Permission {
+    /// Whose.
+    pub tenant: TenantId,
+    /// Which, from the directory's closed list.
+    pub gate: &'static str,
+    /// How it stood.
+    pub from: &'static str,
+    /// How it stands.
+    pub to: &'static str,
+    /// Why, unless all is well.
+    pub reason: Option<Box<str>>,
 }

@@ -140,7 +140,7 @@ fn free_port() -> io::Result<u16> {
 
 fn write_configuration(place: &Place, wiki: SocketAddr, payroll: SocketAddr) -> Result<Config, String> {
     let Place { port, admin_port, simulator, .. } = place;
-    let (tenant, client, staff, payroll_group) = (people::CONTOSO, people::APP_ID, people::STAFF, people::PAYROLL);
+    let (tenant, client) = (people::CONTOSO, people::APP_ID);
     let config = format!(
         r#"# Written by `portcullis demo`. Change it while the demo runs: it is read again at once.
 state_dir = "state"
@@ -165,6 +165,10 @@ tenants = ["{tenant}"]
 client_id = "{client}"
 client_secret = "file:client-secret"
 
+[directory]
+graph = "{simulator}/"
+data_upload = true
+
 [[app]]
 name = "wiki"
 host = "{WIKI}"
@@ -185,7 +189,19 @@ listen = "127.0.0.1:{admin_port}"
 level = "warn"
 "#
     );
-    let rules = format!(
+    let file = place.folder.join("portcullis.toml");
+    let write = |name: &str, text: &str| certificates::write(&place.folder.join(name), text);
+    write("portcullis.toml", &config)
+        .and_then(|()| write("rules.toml", &rules()))
+        .and_then(|()| write("client-secret", people::APP_SECRET))
+        .map_err(|error| format!("the configuration cannot be written: {error}"))?;
+    Config::load(&file).map_err(|error| chain(&error))
+}
+
+/// Staff reach the wiki, the payroll group the payroll.
+fn rules() -> String {
+    let (staff, payroll_group) = (people::STAFF, people::PAYROLL);
+    format!(
         r#"# Written by `portcullis demo`. First match wins; what no rule allows is blocked.
 [[rule]]
 name = "staff-wiki"
@@ -199,14 +215,7 @@ apps = ["payroll"]
 groups = ["{payroll_group}"]
 verdict = "allow"
 "#
-    );
-    let file = place.folder.join("portcullis.toml");
-    let write = |name: &str, text: &str| certificates::write(&place.folder.join(name), text);
-    write("portcullis.toml", &config)
-        .and_then(|()| write("rules.toml", &rules))
-        .and_then(|()| write("client-secret", people::APP_SECRET))
-        .map_err(|error| format!("the configuration cannot be written: {error}"))?;
-    Config::load(&file).map_err(|error| chain(&error))
+    )
 }
 
 fn announce(app: &App, place: &Place, json: bool, output: &mut Output) -> Result<(), String> {

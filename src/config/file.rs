@@ -2,18 +2,21 @@
 //! here and in the JSON Schema; the meaning is in `build`.
 
 mod app;
+mod directory;
 mod edge;
 mod words;
 
 pub(super) use app::{App, Connection, Health};
+pub(super) use directory::Directory;
 pub(super) use edge::{Certificate, Limits, Listen, Tls};
-pub(super) use words::{BalanceWord, FormatWord, HttpWord, ResponseWord, Size, Span, TlsWord};
+pub(super) use words::{BalanceWord, FormatWord, HttpWord, ProfileWord, ResponseWord, Size, Span, StaleWord, TlsWord};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::access;
 use crate::document::At;
+use crate::pages::Help;
 
 /// Configuration of Portcullis. Relative paths start at the folder of this file.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -35,11 +38,16 @@ pub(super) struct File {
     pub(super) limits: Limits,
     /// The sign-in and portal host.
     pub(super) sign_in: SignIn,
+    /// What the gateway's own pages tell people who are held up.
+    #[serde(default)]
+    pub(super) pages: Pages,
     /// Lifetimes of sessions.
     #[serde(default)]
     pub(super) session: Session,
     /// Microsoft Entra ID, the identity provider. There is exactly one.
     pub(super) entra: Entra,
+    /// What is read from Microsoft Graph: users, groups, risk. Left out: nothing, and groups come from the sign-in.
+    pub(super) directory: Option<Directory>,
     /// Names of the identity headers sent to apps. The same names are taken off every request from outside.
     #[serde(default)]
     pub(super) identity_headers: IdentityHeaders,
@@ -85,6 +93,31 @@ fn default_refresh_every() -> Span {
 
 fn default_refresh_grace() -> Span {
     Span::written("4h")
+}
+
+/// What the gateway's own pages tell people who are held up. Addresses are https.
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Pages {
+    /// One sentence of your own, such as whom to call; at most 200 characters.
+    pub(super) help_text: Option<At<String>>,
+    /// A page of your own with help.
+    pub(super) help_url: Option<At<String>>,
+    /// Where people replace their password.
+    pub(super) password_reset_url: At<String>,
+    /// Where people see and change their sign-in methods.
+    pub(super) security_info_url: At<String>,
+}
+
+impl Default for Pages {
+    fn default() -> Self {
+        Self {
+            help_text: None,
+            help_url: None,
+            password_reset_url: Help::PASSWORD_RESET.to_owned().into(),
+            security_info_url: Help::SECURITY_INFO.to_owned().into(),
+        }
+    }
 }
 
 /// Lifetimes of sessions.

@@ -54,6 +54,40 @@ pub enum GateStatus {
     Revoked,
 }
 
+impl GateStatus {
+    /// The word in the admin API, metrics and records.
+    #[must_use]
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Self::NeverGranted => "never_granted",
+            Self::Granted => "granted",
+            Self::Partial { .. } => "partial",
+            Self::Error { .. } => "error",
+            Self::Revoked => "revoked",
+        }
+    }
+
+    /// Whether all of it is there.
+    #[must_use]
+    pub const fn is_ok(&self) -> bool {
+        matches!(self, Self::Granted)
+    }
+
+    /// Why it is not, in one sentence; nothing when all is well.
+    #[must_use]
+    pub fn reason(&self, gate: Gate) -> Option<String> {
+        Some(match (self, gate) {
+            (Self::Granted, _) => return None,
+            (Self::NeverGranted, Gate::DataUpload) => "nobody has turned data upload on for this tenant".to_owned(),
+            (Self::Revoked, Gate::DataUpload) => "an administrator has turned data upload off".to_owned(),
+            (Self::NeverGranted, _) => "no administrator of the tenant has consented yet".to_owned(),
+            (Self::Revoked, _) => "the consent was there and has been taken back in the tenant".to_owned(),
+            (Self::Partial { missing }, _) => format!("not granted: {}", missing.join(", ")),
+            (Self::Error { reason }, _) => reason.clone(),
+        })
+    }
+}
+
 /// What is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -64,6 +98,21 @@ pub enum SyncKind {
     Groups,
     /// Risky accounts.
     Risk,
+}
+
+impl SyncKind {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Users, Self::Groups, Self::Risk];
+
+    /// The word in metrics and logs.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Users => "users",
+            Self::Groups => "groups",
+            Self::Risk => "risk",
+        }
+    }
 }
 
 /// How far a reading is.
@@ -114,6 +163,8 @@ pub struct TenantStatus {
     pub tenant: TenantId,
     /// The three permissions, in the order of [`Gate::ALL`].
     pub gates: [(Gate, GateStatus); 3],
+    /// What mends each permission that is not whole, a link or a sentence, in the same order.
+    pub cures: [Option<String>; 3],
     /// The readings.
     pub progress: Vec<Progress>,
     /// Where risk comes from.

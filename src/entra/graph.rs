@@ -94,28 +94,66 @@ impl Graph {
     /// Whether `capability` is there: reading is tried with one item, writing is judged by the token, since trying it
     /// would change something.
     pub async fn probe(&self, capability: Capability) -> Permission {
+        if capability.is_read() {
+            return match self.try_reading(capability).await {
+                Ok(()) => Permission::Present,
+                Err(GraphError::Denied(why)) => Permission::Absent(why),
+                Err(_) => Permission::Unknown,
+            };
+        }
+        match self.roles().await {
+            Ok(Some(roles)) if capability.is_met_by(&roles) => Permission::Present,
+            Ok(Some(_)) => Permission::Absent(Denied::MissingRole),
+            Ok(None) | Err(_) => Permission::Unknown,
+        }
+    }
+
+    /// Reads one item of what `capability` is about; for one that writes, does nothing.
+    ///
+    /// # Errors
+    /// See [`GraphError`].
+    pub async fn try_reading(&self, capability: Capability) -> Result<(), GraphError> {
         let paths: &[&str] = match capability {
             Capability::ReadDirectory => &["users?$top=1&$select=id", "groups?$top=1&$select=id"],
             Capability::ReadRiskyUsers => &["identityProtection/riskyUsers?$top=1"],
             Capability::ReadDetections => &["identityProtection/riskDetections?$top=1"],
             Capability::ReadAuditLog => &["auditLogs/directoryAudits?$top=1"],
-            _ => {
-                return match self.roles().await {
-                    Ok(Some(roles)) if capability.is_met_by(&roles) => Permission::Present,
-                    Ok(Some(_)) => Permission::Absent(Denied::MissingRole),
-                    Ok(None) | Err(_) => Permission::Unknown,
-                };
-            }
+            _ => &[],
         };
         for path in paths {
-            let Ok(url) = self.at(path) else { return Permission::Unknown };
-            match self.get(&url, capability).await {
-                Ok(_) => {}
-                Err(GraphError::Denied(why)) => return Permission::Absent(why),
-                Err(_) => return Permission::Unknown,
-            }
+            self.get(&self.at(path)?, capability).await?;
         }
-        Permission::Present
+        Ok(())
+    }
+
+    /// Drops the token and forgets that the last one could not be had, so that the next call proves what is granted
+    /// now: an issued token keeps its roles until it ends. Not in a loop, which Microsoft punishes (AADSTS50196).
+    pub async fn renew_token(&self) {
+        self.tokens.renew().await;
+    }
+
+    /// Where an administrator of the tenant consents to everything that the app registration asks for. What comes back
+    /// is no proof; only a token with the roles is.
+    ///
+    /// Source: <https://learn.microsoft.com/entra/identity-platform/v2-admin-consent>.
+    ///
+    /// # Errors
+    /// [`GraphError::Malformed`] if the login address cannot carry it.
+    pub fn consent_url(&self, state: &str, redirect: &Url) -> Result<Url, GraphError> {
+        let path = format!("{}/v2.0/adminconsent", self.tokens.tenant());
+        let mut url = self.inner.config.authority.join(&path).map_err(|_| GraphError::Malformed)?;
+        url.query_pairs_mut()
+            .append_pair("client_id", &self.inner.config.client_id)
+            .append_pair("redirect_uri", redirect.as_str())
+            .append_pair("scope", self.tokens.scope())
+            .append_pair("state", state);
+        Ok(url)
+    }
+
+    /// The application (client) id of the registration.
+    #[must_use]
+    pub fn client_id(&self) -> &str {
+        &self.inner.config.client_id
     }
 
     async fn get(&self, url: &Url, needs: Capability) -> Result<Answer, GraphError> {
@@ -144,7 +182,7 @@ impl Graph {
             self.risk.pass(PATIENCE).await.map_err(|wait| GraphError::Throttled(Some(wait)))?;
         }
         let request = self.request(call, token)?;
-        let answer = self.inner.http.call(request).await.map_err(GraphError::Transport)?;
+        let answer = self.inner.http.call_for_at_most(MAX_PAGE, request).await.map_err(GraphError::Transport)?;
         let granted = token.roles.as_ref().map(|roles| call.needs.is_met_by(roles));
         let outcome = failure::check(&answer, granted, call.method != Method::GET);
         if let (true, Err(GraphError::Throttled(asked))) = (paced, &outcome) {
@@ -190,6 +228,8 @@ fn is_paced(url: &Url) -> bool {
     url.path().starts_with("/v1.0/identityProtection/")
 }
 
+/// A page holds up to 999 objects, and groups come with their members.
+const MAX_PAGE: usize = 16 * 1024 * 1024;
 /// A call about risk waits this long for its turn.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Identity protection does not say how long to wait after 429, so this long at least.

@@ -35,7 +35,7 @@ pub(crate) struct Answer {
     pub(crate) status: StatusCode,
     /// Headers.
     pub(crate) headers: HeaderMap,
-    /// The whole body, at most [`MAX_BODY`] bytes.
+    /// The whole body, within the cap of the call.
     pub(crate) body: Bytes,
 }
 
@@ -73,6 +73,11 @@ impl HttpClient {
     ///
     /// The pool below may repeat a request only when its connection died before a byte of it was written.
     pub(crate) async fn call(&self, request: Request<Vec<u8>>) -> Result<Answer, EntraError> {
+        self.call_for_at_most(MAX_BODY, request).await
+    }
+
+    /// The same for an answer of at most `cap` bytes.
+    pub(crate) async fn call_for_at_most(&self, cap: usize, request: Request<Vec<u8>>) -> Result<Answer, EntraError> {
         if !is_protected_uri(request.uri()) {
             return Err(EntraError::BadAnswer(BadAnswer::DiscoveryEndpoint));
         }
@@ -80,13 +85,13 @@ impl HttpClient {
         // Entra refuses a secret beside an Origin header, and a browser's must never travel on.
         request.headers_mut().remove(ORIGIN);
         request.headers_mut().insert(USER_AGENT, HeaderValue::from_static(AGENT));
-        match tokio::time::timeout(self.timeout, self.exchange(request)).await {
+        match tokio::time::timeout(self.timeout, self.exchange(cap, request)).await {
             Ok(outcome) => outcome,
             Err(_) => Err(EntraError::unreachable(UnreachableCause::Timeout)),
         }
     }
 
-    async fn exchange(&self, request: Request<Full<Bytes>>) -> Result<Answer, EntraError> {
+    async fn exchange(&self, cap: usize, request: Request<Full<Bytes>>) -> Result<Answer, EntraError> {
         let response = self.client.request(request).await.map_err(|error| {
             let cause = if !error.is_connect() {
                 UnreachableCause::Broken
@@ -98,7 +103,7 @@ impl HttpClient {
             EntraError::Unreachable { cause, retry_after: None, source: Some(Source::new(error)) }
         })?;
         let (head, body) = response.into_parts();
-        let body = Limited::new(body, MAX_BODY).collect().await.map_err(|error| {
+        let body = Limited::new(body, cap).collect().await.map_err(|error| {
             if error.is::<LengthLimitError>() {
                 return EntraError::BadAnswer(BadAnswer::TooLarge);
             }

@@ -33,6 +33,7 @@ pub struct Metrics {
     sessions: OnceLock<Reading<u64>>,
     /// What the edge refused before the HTTP library saw it, by word.
     edge_refusals: OnceLock<Reading<Vec<(&'static str, u64)>>>,
+    directory: OnceLock<Reading<Vec<DirectoryReading>>>,
     /// What the control plane counts.
     pub control: ControlMetrics,
 }
@@ -52,6 +53,10 @@ pub struct ControlMetrics {
     pub provider_requests: Tally,
     /// Requests to the identity provider that failed or timed out.
     pub provider_requests_failed: Tally,
+    /// From the announcement of a change of risk to the end of each request or stream it ended.
+    pub risk_to_cut: Histogram,
+    /// The same from the moment the provider gives for the change, by its clock, in whole seconds.
+    pub risk_age_at_cut: Histogram,
     /// Operations of the durable store that failed.
     pub store_errors: Tally,
     /// Configuration generation that runs now.
@@ -76,6 +81,34 @@ pub struct ControlMetrics {
     pub admin_requests: Tally,
     /// Requests the admin listener refused (token, host, origin).
     pub admin_requests_refused: Tally,
+}
+
+/// What is known of one tenant's directory, read at a scrape. One per configured tenant, so the number is bounded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DirectoryReading {
+    /// The tenant's id.
+    pub tenant: String,
+    /// Users, groups and risk.
+    pub kinds: Vec<KindReading>,
+    /// Kind, reason and how often.
+    pub failures: Vec<(&'static str, &'static str, u64)>,
+    /// Permission and how it stands.
+    pub gates: Vec<(&'static str, &'static str)>,
+    /// Where risk comes from.
+    pub source: &'static str,
+    /// When what is known of risk was last confirmed, in seconds since 1970; zero for never.
+    pub confirmed: u64,
+}
+
+/// One kind of what is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KindReading {
+    /// Its word.
+    pub kind: &'static str,
+    /// Items known.
+    pub items: u64,
+    /// When a reading last ended well, in seconds since 1970.
+    pub finished: Option<u64>,
 }
 
 /// How a sign-in ended.
@@ -103,11 +136,15 @@ pub enum SignInOutcome {
     Failed,
     /// The loop guard stopped it.
     LoopStopped,
+    /// The provider vouched for a step-up.
+    SteppedUp,
+    /// The provider did not confirm a step-up that was asked for, or somebody else answered it.
+    NotConfirmed,
 }
 
 impl SignInOutcome {
     /// Every outcome.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 13] = [
         Self::SignedIn,
         Self::Reused,
         Self::Cancelled,
@@ -119,6 +156,8 @@ impl SignInOutcome {
         Self::ProviderDown,
         Self::Failed,
         Self::LoopStopped,
+        Self::SteppedUp,
+        Self::NotConfirmed,
     ];
 
     /// The word in metrics and audit records.
@@ -136,6 +175,8 @@ impl SignInOutcome {
             Self::ProviderDown => "provider_down",
             Self::Failed => "failed",
             Self::LoopStopped => "loop_stopped",
+            Self::SteppedUp => "stepped_up",
+            Self::NotConfirmed => "not_confirmed",
         }
     }
 }
@@ -222,6 +263,11 @@ impl Metrics {
     /// Where the refusals that are counted elsewhere are read at each scrape: word and number.
     pub fn read_refusals_from(&self, read: impl Fn() -> Vec<(&'static str, u64)> + Send + Sync + 'static) {
         let _ = self.edge_refusals.set(Reading(Box::new(read)));
+    }
+
+    /// Where the state of the directory is read at each scrape.
+    pub fn read_directory_from(&self, read: impl Fn() -> Vec<DirectoryReading> + Send + Sync + 'static) {
+        let _ = self.directory.set(Reading(Box::new(read)));
     }
 
     /// Replaces the list of certificates served: first name and end of validity of each.

@@ -134,6 +134,16 @@ pub(in crate::config) enum ResponseWord {
     Query,
 }
 
+/// How often Graph is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(in crate::config) enum ProfileWord {
+    /// At once, then every few seconds.
+    Fast,
+    /// As Trend's ZTSA: after ten minutes, then every eight hours.
+    Ztsa,
+}
+
 /// How log lines look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -142,4 +152,18 @@ pub(in crate::config) enum FormatWord {
     Text,
     /// One JSON object per line.
     Json,
+}
+
+/// What happens when an account's risk is too old.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(in crate::config) enum StaleWord {
+    /// Go by the last known risk, and mark every request in the decision log.
+    LastKnown,
+    /// Assume at least a low risk, and mark every request in the decision log.
+    Low,
+    /// Ask for a stronger sign-in: `risk.context` of the rules file.
+    Challenge,
+    /// Refuse.
+    Block,
 }

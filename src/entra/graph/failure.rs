@@ -35,6 +35,9 @@ pub enum GraphError {
     /// Status 404.
     #[error("Microsoft Graph does not know it")]
     NotFound,
+    /// There is no such interface in this cloud.
+    #[error("Microsoft Graph has no such interface here")]
+    NoSuchInterface,
     /// The delta link is of no use any more: what is known is stale, start anew.
     #[error("Microsoft Graph wants a full synchronisation")]
     Resync,
@@ -56,6 +59,47 @@ pub enum GraphError {
     /// The pages lead in a circle, or there are more than allowed.
     #[error("the pages of Microsoft Graph do not end")]
     EndlessPages,
+}
+
+impl GraphError {
+    /// The word in metrics.
+    #[must_use]
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Self::NoToken { .. } => "no_token",
+            Self::Transport(_) => "transport",
+            Self::Unauthorized => "unauthorized",
+            Self::Denied(_) => "denied",
+            Self::NotFound => "not_found",
+            Self::NoSuchInterface => "no_such_interface",
+            Self::Resync => "resync",
+            Self::Throttled(_) => "throttled",
+            Self::ServerError(_) => "server_error",
+            Self::Status(_) => "status",
+            Self::Malformed => "malformed",
+            Self::ForeignLink => "foreign_link",
+            Self::EndlessPages => "endless_pages",
+        }
+    }
+
+    /// How long Graph or the login host asked to wait.
+    #[must_use]
+    pub const fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Throttled(asked) | Self::ServerError(asked) => *asked,
+            Self::Transport(source) | Self::NoToken { source, .. } => match source {
+                EntraError::Unreachable { retry_after, .. } => *retry_after,
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
+    /// Whether the same request may succeed a moment later.
+    #[must_use]
+    pub const fn is_passing(&self) -> bool {
+        matches!(self, Self::Transport(_) | Self::Throttled(_) | Self::ServerError(_) | Self::Malformed)
+    }
 }
 
 worded! {
@@ -116,6 +160,9 @@ pub(super) fn check(answer: &Answer, granted: Option<bool>, on_account: bool) ->
     if answer.status == StatusCode::GONE || body.codes().any(wants_resync) {
         return Err(GraphError::Resync);
     }
+    if body.names_no_segment() {
+        return Err(GraphError::NoSuchInterface);
+    }
     Err(match answer.status {
         StatusCode::UNAUTHORIZED => GraphError::Unauthorized,
         StatusCode::FORBIDDEN => GraphError::Denied(denied(&body, granted, on_account)),
@@ -166,6 +213,12 @@ struct InnerPart {
 }
 
 impl ErrorBody {
+    /// Status 400 or 404 with the text for a path that is not in the schema.
+    fn names_no_segment(&self) -> bool {
+        let message = self.error.message.as_deref().unwrap_or_default().to_ascii_lowercase();
+        message.contains("resource not found for the segment")
+    }
+
     fn codes(&self) -> impl Iterator<Item = &String> {
         self.error.code.iter().chain(self.error.inner.iter().filter_map(|inner| inner.code.as_ref()))
     }
@@ -192,6 +245,8 @@ mod tests {
         let coded = |code: &str| format!(r#"{{"error":{{"code":"{code}","message":"x"}}}}"#);
         let request_denied = coded("Authorization_RequestDenied");
         let scopes = r#"{"error":{"code":"","message":"You cannot perform the requested operation, required scopes are missing in the token."}}"#;
+        let segment =
+            r#"{"error":{"code":"BadRequest","message":"Resource not found for the segment 'identityProtection'."}}"#;
         let inner = r#"{"error":{"code":"","innererror":{"code":"ResyncRequired"}}}"#;
         let rows = [
             (200, "", None, "good"),
@@ -208,6 +263,8 @@ mod tests {
             (403, scopes, Some(true), "missing_role"),
             (403, &coded("NoLicense"), Some(true), "missing_licence"),
             (404, "", None, "NotFound"),
+            (400, segment, None, "NoSuchInterface"),
+            (404, segment, None, "NoSuchInterface"),
             (429, "", None, "Throttled(None)"),
             (501, "", None, "Status(501)"),
             (503, "<html>", None, "ServerError(None)"),

@@ -65,6 +65,31 @@ impl Role {
     }
 }
 
+impl Role {
+    /// Its name at Microsoft.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::RiskyUserRead => "IdentityRiskyUser.Read.All",
+            Self::RiskyUserWrite => "IdentityRiskyUser.ReadWrite.All",
+            Self::RiskEventRead => "IdentityRiskEvent.Read.All",
+            Self::UserRead => "User.Read.All",
+            Self::UserWrite => "User.ReadWrite.All",
+            Self::RevokeSessions => "User.RevokeSessions.All",
+            Self::EnableDisable => "User.EnableDisableAccount.All",
+            Self::PasswordProfile => "User-PasswordProfile.ReadWrite.All",
+            Self::GroupRead => "Group.Read.All",
+            Self::GroupMemberRead => "GroupMember.Read.All",
+            Self::AuditLogRead => "AuditLog.Read.All",
+            Self::AuthenticationContextRead => "AuthenticationContext.Read.All",
+            Self::ApplicationRead => "Application.Read.All",
+            Self::DirectoryRead => "Directory.Read.All",
+            Self::AuthenticationMethodRead => "UserAuthenticationMethod.Read.All",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
 /// Something the gateway can do with Graph, if the tenant's administrator consented.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Capability {
@@ -132,6 +157,12 @@ impl Capability {
         }
     }
 
+    /// Whether it only reads, so that it can be tried without changing anything.
+    #[must_use]
+    pub const fn is_read(self) -> bool {
+        matches!(self, Self::ReadDirectory | Self::ReadRiskyUsers | Self::ReadDetections | Self::ReadAuditLog)
+    }
+
     /// Whether `granted` is enough. Diagnostics only: Graph decides, and Microsoft may change what is enough.
     #[must_use]
     pub fn is_met_by(self, granted: &[Role]) -> bool {
@@ -150,5 +181,7 @@ mod tests {
         assert!(Capability::ReadDirectory.is_met_by(&[Role::GroupRead, Role::UserRead]));
         assert!(!Capability::EnableDisable.is_met_by(&[Role::EnableDisable]));
         assert!(Capability::ALL.iter().all(|one| !one.is_met_by(&[Role::Unknown])));
+        let roles = Capability::ALL.iter().flat_map(|one| one.needs().concat());
+        assert!(roles.into_iter().all(|role| Role::from_name(role.name()) == role), "a name leads to its permission");
     }
 }

@@ -81,6 +81,19 @@ impl AppTokens {
         }
     }
 
+    /// Drops the token and the memory of a failure.
+    pub(super) async fn renew(&self) {
+        *self.state.lock().await = State::default();
+    }
+
+    pub(super) const fn tenant(&self) -> TenantId {
+        self.tenant
+    }
+
+    pub(super) fn scope(&self) -> &str {
+        &self.scope
+    }
+
     async fn fetch(&self, inner: &Inner) -> Result<AppToken, EntraError> {
         let known = inner.tenant(self.tenant)?.current().await?;
         let endpoint = &known.discovery.token_endpoint;

@@ -4,9 +4,9 @@ use std::fmt::{self, Write as _};
 
 use super::encode::Samples;
 use super::histogram::Sum;
-use super::{AppRow, Metrics, SignInOutcome, UpstreamFault, process};
+use super::{AppRow, DirectoryReading, Metrics, SignInOutcome, UpstreamFault, WorkerMetrics, process};
 use crate::cut::CutReason;
-use crate::policy::Reason;
+use crate::policy::{Reason, Verdict};
 
 /// What kind of number a metric is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -112,6 +112,21 @@ pub(super) const LIST: &[Metric] = &[
         }
         Ok(())
     }),
+    metric!(
+        Histogram,
+        "risk_to_cut_seconds",
+        ["from"],
+        "From a change of risk to the end of what it ended; from its announcement here, or by the provider's clock.",
+        |m, s| {
+            let sum = |histogram: &super::histogram::Histogram| {
+                let mut sum = Sum::default();
+                histogram.add_to(&mut sum);
+                sum
+            };
+            s.histogram(&["announcement"], &sum(&m.control.risk_to_cut))?;
+            s.histogram(&["provider"], &sum(&m.control.risk_age_at_cut))
+        }
+    ),
     metric!(Counter, "panics", [], "Panics caught while serving a connection; each is a bug.", |m, s| {
         s.one(m.sum(|w| w.panics.value()))
     }),
@@ -214,6 +229,54 @@ pub(super) const LIST: &[Metric] = &[
     metric!(Counter, "store_errors", [], "Operations of the durable store that failed.", |m, s| {
         s.one(m.control.store_errors.value())
     }),
+    // directory
+    metric!(Gauge, "directory_items", ["tenant", "kind"], "Users, groups and risky accounts known.", |m, s| {
+        each_tenant(m, |t| t.kinds.iter().try_for_each(|k| s.labelled(&[&t.tenant, k.kind], k.items)))
+    }),
+    metric!(
+        Gauge,
+        "directory_last_success_timestamp_seconds",
+        ["tenant", "kind"],
+        "When a reading from Microsoft Graph last ended well.",
+        |m, s| {
+            each_tenant(m, |t| {
+                let mut ended = t.kinds.iter().filter_map(|k| Some((k.kind, k.finished?)));
+                ended.try_for_each(|(kind, at)| s.labelled(&[&t.tenant, kind], at))
+            })
+        }
+    ),
+    metric!(
+        Counter,
+        "directory_failures",
+        ["tenant", "kind", "reason"],
+        "Readings from Microsoft Graph that failed, by reason.",
+        |m, s| {
+            each_tenant(m, |t| {
+                t.failures.iter().try_for_each(|(kind, why, count)| s.labelled(&[&t.tenant, kind, why], *count))
+            })
+        }
+    ),
+    metric!(
+        Gauge,
+        "directory_permission",
+        ["tenant", "permission", "status"],
+        "Always 1; the label tells how the permission stands.",
+        |m, s| each_tenant(m, |t| t.gates.iter().try_for_each(|(gate, st)| s.labelled(&[&t.tenant, gate, st], 1)))
+    ),
+    metric!(
+        Gauge,
+        "risk_source",
+        ["tenant", "source"],
+        "Always 1; the label tells whether the risk of accounts can be known, and if not, why.",
+        |m, s| each_tenant(m, |t| s.labelled(&[&t.tenant, t.source], 1))
+    ),
+    metric!(
+        Gauge,
+        "risk_confirmed_timestamp_seconds",
+        ["tenant"],
+        "When what is known of risk was last confirmed; 0 for never.",
+        |m, s| each_tenant(m, |t| s.labelled(&[&t.tenant], t.confirmed))
+    ),
     // configuration and certificates
     metric!(Gauge, "config_generation", [], "Generation of the running configuration.", |m, s| {
         s.one(m.control.config_generation.value())
@@ -275,6 +338,11 @@ fn each_app(metrics: &Metrics, one: impl FnMut(&AppRow) -> fmt::Result) -> fmt::
     apps.iter().try_for_each(one)
 }
 
+fn each_tenant(metrics: &Metrics, one: impl FnMut(&DirectoryReading) -> fmt::Result) -> fmt::Result {
+    let tenants = metrics.directory.get().map(|read| (read.0)()).unwrap_or_default();
+    tenants.iter().try_for_each(one)
+}
+
 fn refusals(metrics: &Metrics, samples: &mut Samples<'_>) -> fmt::Result {
     let Some(first) = metrics.workers.first() else { return Ok(()) };
     // Every worker has the same words in the same order.
@@ -287,13 +355,12 @@ fn refusals(metrics: &Metrics, samples: &mut Samples<'_>) -> fmt::Result {
 }
 
 fn decisions(metrics: &Metrics, samples: &mut Samples<'_>) -> fmt::Result {
-    for (at, reason) in Reason::ALL.iter().enumerate() {
-        let verdict = match reason {
-            Reason::RuleAllows | Reason::RuleAllowsAnyone => "allow",
-            _ => "block",
-        };
-        let count = metrics.sum(|w| w.decisions.get(at).map_or(0, super::Count::value));
-        samples.labelled(&[verdict, reason.word()], count)?;
+    for (row, verdict) in Verdict::ALL.iter().enumerate() {
+        for (at, reason) in Reason::ALL.iter().enumerate().filter(|(_, reason)| reason.may_give(*verdict)) {
+            let of =
+                |w: &WorkerMetrics| w.decisions.get(row).and_then(|row| row.get(at)).map_or(0, super::Count::value);
+            samples.labelled(&[verdict.word(), reason.word()], metrics.sum(of))?;
+        }
     }
     Ok(())
 }
