@@ -63,6 +63,9 @@ impl Ask {
 async fn serve(Shared(state): Shared<Arc<State>>, Path(path): Path<String>, request: Request<Body>) -> Response {
     let fault = {
         state.faults().count("graph");
+        if path.starts_with("identityProtection") {
+            state.faults().count("graph_risk");
+        }
         state.graph().next_fault()
     };
     let client_request_id = request.headers().get("client-request-id").cloned();

@@ -15,6 +15,7 @@
 mod admin;
 mod binding;
 mod command_line;
+mod directory;
 mod faults;
 mod framing;
 mod hostile_provider;
