@@ -100,16 +100,17 @@ impl Stand {
         (Control::new(config, &tenants, &party, ground).unwrap(), directory)
     }
 
-    /// Lets the clock run, a second of it in some milliseconds, until `condition` holds.
+    /// Lets the clock run, a second of it in 20 milliseconds, until `condition` holds.
     async fn until(&self, what: &str, condition: impl Fn(&Self) -> bool) {
         let deadline = Instant::now() + Duration::from_secs(20);
         while !condition(self) {
             assert!(Instant::now() < deadline, "not in time: {what}: {:#?}", self.control.readings());
-            self.pass(Duration::from_millis(250)).await;
+            self.pass(Duration::from_secs(1)).await;
+            sleep(Duration::from_millis(15)).await;
         }
     }
 
-    /// Lets `span` pass on the clock at once, and whoever waited for it look.
+    /// Lets `span`, whole seconds, pass on the clock at once, and whoever waited for it look.
     async fn pass(&self, span: Duration) {
         self.clock.advance(span);
         self.control.clock_moved();

@@ -27,7 +27,7 @@ async fn every_fault_is_counted_survived_and_lowers_nothing() {
     let rows = [
         (json!({ "throttled": 3 }), "throttled"),
         (json!("throttled-without-retry-after"), "throttled"),
-        (json!("malformed-json"), "transport"),
+        (json!("malformed-json"), "malformed"),
         (json!("truncated"), "malformed"),
         (json!("server-error"), "server_error"),
         (json!("disconnect"), "transport"),

@@ -21,7 +21,7 @@ async fn the_first_reading_brings_everybody_and_changes_follow() {
     stand.order(Method::PUT, "/sim/v1/people/alice/risk", json!({ "level": "high" })).await;
     let from = stand.clock.now();
     stand.until("alice's risk arrives", |stand| level(stand, ALICE) == Some(RiskLevel::High)).await;
-    assert!(stand.clock.now().since(from) <= Duration::from_secs(16), "within one look");
+    assert!(stand.clock.now().since(from) <= Duration::from_secs(20), "within one look");
     assert!(stand.directory.epoch() > before);
     stand.until("changes have been read", |stand| stand.phase(SyncKind::Users) == Phase::UpdateDone).await;
     // Nothing new: looks go on without telling anybody.
@@ -58,7 +58,7 @@ async fn ztsa_begins_at_ten_minutes_and_keeps_its_grid_through_failures() {
     stand.until("it is made up for", done).await;
     let next = stand.progress(SyncKind::Users).next.unwrap();
     assert!(next.since(first) <= grid + Duration::from_secs(2), "not 16 hours: {:?}", next.since(first));
-    assert!(next.since(first) >= grid - Duration::from_secs(2));
+    assert!(next.since(first) >= grid - Duration::from_secs(2), "{first:?} {:#?}", stand.status());
 }
 
 #[tokio::test]
