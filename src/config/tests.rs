@@ -1,5 +1,7 @@
 //! What the files in `config/` promise, what every default is, and the message for each mistake.
 
+mod directory;
+
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::time::Duration;

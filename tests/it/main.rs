@@ -16,6 +16,7 @@ mod admin;
 mod admin_v1;
 mod binding;
 mod command_line;
+mod directory;
 mod faults;
 mod framing;
 mod hostile_provider;
