@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { heldUp } from './held_up.mjs';
 import { signIn, signOut, signedIn } from './people.mjs';
+import { atRisk, risk } from './risk.mjs';
 
 export const stories = [
   aliceSignsInAndUsesTheWikiOverHttp2,
@@ -20,6 +21,7 @@ export const stories = [
   unknownAddressSaysSo,
   scriptIsToldWhereToSignIn,
   ...heldUp,
+  ...atRisk,
 ];
 
 async function aliceSignsInAndUsesTheWikiOverHttp2(visit) {
@@ -193,12 +195,15 @@ async function staleAnswerEndsOnAPageWithAWayOn(visit) {
 async function personWithoutARuleSeesTheBlockPage(visit) {
   const { page, demo } = visit;
   visit.expect(/status of 403/);
-  await page.goto(`${demo.payroll}/`);
-  await signIn(page, 'mallory');
-  await page.waitForURL(`${demo.payroll}/**`);
-  await visit.look('blocked');
-  const body = await page.textContent('body');
-  assert.match(body, /request/i, 'the page names the request');
+  await risk(demo, 'mallory', 'none', async () => {
+    await page.goto(`${demo.payroll}/`);
+    await signIn(page, 'mallory');
+    await page.waitForURL(`${demo.payroll}/**`);
+    await visit.look('blocked');
+    const body = await page.textContent('body');
+    assert.match(body, /request/i, 'the page names the request');
+    assert.match(body, /No rule gives/);
+  });
 }
 
 async function unknownAddressSaysSo(visit) {
