@@ -117,6 +117,7 @@ fn the_report_is_one_line_per_check_with_advice_and_ends_with_1() {
     // Nothing beyond this machine is asked.
     let text = std::fs::read_to_string(&path).unwrap().replace("example.com\"", "localhost\"");
     let text = text.replace("[entra]", "[entra]\nauthority = \"http://127.0.0.1:9/\"");
+    let text = text.replace("[directory]", "[directory]\ngraph = \"http://127.0.0.1:9/\"");
     std::fs::write(&path, text).unwrap();
     let (exit, answers, _) = crate::cli::tests::run(&["doctor", "--config", &path]);
     assert_eq!(exit, Exit::Invalid);
