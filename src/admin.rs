@@ -1,40 +1,48 @@
-//! Layer 5: health, metrics and the API for operators, on a listener of their own.
+//! Layer 5: health, metrics, the admin API and the console, on a listener of their own.
 //!
-//! Nothing of it is reachable through the data plane. Everything but `/live`, `/ready` and `/metrics` needs the bearer
-//! token, also from loopback: any page in a browser on this machine can send requests there.
+//! Through the data plane it is reached by one name only, the configured console's, and then everybody passes the gate
+//! like for any app. Everything but health, metrics and static files needs a proof of who asks, also from loopback: any
+//! page in a browser on this machine can send requests there.
 
-mod actions;
 mod api;
+mod change;
+pub mod console;
+mod entrance;
 mod guard;
+mod problem;
 mod readiness;
 mod serve;
+mod sources;
 mod task_line;
 pub mod token;
+mod v1;
+mod who;
 
 use std::future::Future;
-use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 
-pub use api::{Ended, SessionLine, SessionList};
+pub use console::Console;
 pub use readiness::{Condition, Readiness};
-pub use serve::{AdminError, AdminListener};
+pub use serve::{AdminError, AdminListener, AdminSocket};
+pub use sources::{AppView, Later, Look, NotDone, ProviderView, Tenants, View};
 pub use task_line::{
     BrakesLine, MarkLine, OrderBody, PreviewLine, PreviewList, Released, StopLine, TaskLine, TaskList, UsedLine,
 };
+pub use v1::{Ended, SessionLine, SessionList};
 
+use crate::access::Assertions;
 use crate::audit::AuditLog;
 use crate::cut::CutReason;
+use crate::directory::Directory;
 use crate::facts::{SharedClock, UserKey};
 use crate::risk_control::Actions;
 use crate::session::{SessionInfo, SessionKey, Sessions};
 use crate::telemetry::{Metrics, Secret};
 
-/// Where the admin interface listens and who may use it.
+/// Who may use the admin interface.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// Address; port 0 picks one. Loopback unless there is a reason.
-    pub listen: SocketAddr,
     /// The bearer token of `/api`.
     pub token: Secret<String>,
     /// Host names by which the listener may be called, besides `localhost` and its own address.
@@ -58,7 +66,18 @@ pub struct Services<S = Sessions> {
     pub reload: Reload,
     /// The time.
     pub clock: SharedClock,
+    /// The tenants that are read.
+    pub tenants: Arc<dyn Tenants>,
+    /// What is known of their people.
+    pub directory: Directory,
+    /// What runs now.
+    pub look: Look,
+    /// Verifies who came through the gateway; without it nobody does.
+    pub assertions: Option<Arc<Assertions>>,
 }
+
+/// Proves from an assertion that an administrator came through the gateway to the console.
+type Prove = Box<dyn Fn(&Console, &str) -> Option<who::Admin> + Send + Sync>;
 
 /// Loads the configuration anew: the generation that runs now, or what was wrong with the new one. Records its own
 /// outcome in the audit log.

@@ -1,6 +1,7 @@
 //! Layer 6: the composition root. Wires every part from one configuration, runs until told to stop, swaps generations.
 
 mod actions;
+mod console;
 mod reading;
 mod reload;
 mod world;
@@ -15,8 +16,8 @@ use std::time::Duration;
 use serde::Serialize;
 use tokio::runtime::Handle;
 
-use crate::access::{AssertionError, Assertions, Gateway, REFUSAL_WORDS, RouteError, World};
-use crate::admin::{self, AdminError, AdminListener, Condition, Readiness, Services};
+use crate::access::{AssertionError, Assertions, Gateway, OpenBook, REFUSAL_WORDS, Reviewer, RouteError, World};
+use crate::admin::{self, AdminError, AdminListener, AdminSocket, Condition, Readiness, Services};
 use crate::audit::{self, AuditError, AuditLog};
 use crate::config::Config;
 use crate::directory::{self, Directory};
@@ -81,6 +82,8 @@ struct Base {
     metrics: Arc<Metrics>,
     /// The port of the first listener, for when the configuration says 0.
     port: u16,
+    /// Where the admin listener is, for the console's app.
+    admin: SocketAddr,
 }
 
 /// The gateway could not be put together. Nothing has been served.
@@ -168,11 +171,8 @@ impl App {
         let assertions = Arc::new(Assertions::open(Box::new(secrets), issuer, ASSERTION_ROTATION, clock.now())?);
         let certificates = Certificates::load(&config.edge.tls.certificates)?;
         let edge = Edge::bind(config.edge.clone(), Arc::clone(&certificates), &metrics, Arc::clone(&clock))?;
-        let refusals = edge.refusals();
-        metrics.read_refusals_from(move || {
-            let sum = |refusal| refusals.iter().map(|worker| worker.of(refusal)).sum();
-            edge::Refusal::ALL.iter().map(|&refusal| (refusal.word(), sum(refusal))).collect()
-        });
+        count_refusals(&edge, &metrics);
+        let admin_socket = AdminSocket::bind(config.admin.listen).await?;
         let port = edge.addresses().https.first().map_or(443, SocketAddr::port);
         let base = Base {
             control: Handle::current(),
@@ -187,6 +187,7 @@ impl App {
             audit,
             metrics,
             port,
+            admin: admin_socket.address(),
         };
         let ids = RequestIds::new()?;
         let announce = config.announce;
@@ -194,7 +195,8 @@ impl App {
         base.metrics.control.reloaded(Some(world.number()));
         let lasting = Arc::new(Lasting::new(world, base, certificates, config)?);
         lasting.show_certificates();
-        let (admin, readiness) = lasting.admin().await?;
+        lasting.end_strangers();
+        let (admin, readiness) = lasting.admin(admin_socket)?;
         let addresses = Addresses {
             https: edge.addresses().https.clone(),
             redirect: edge.addresses().redirect.clone(),
@@ -241,12 +243,15 @@ impl App {
         let (closing, over) = (Shutdown::new(), Shutdown::new());
         let background = self.background(&over);
         let announcing = base.control.spawn(self.announce(shutdown, closing.clone()));
+        let books: Vec<Arc<OpenBook>> = (0..self.edge.workers()).map(|_| Arc::default()).collect();
+        let reviewing = self.review(books.clone(), &over);
         let (gateways, ids, ends) = (Arc::clone(&self.lasting), self.ids, self.edge.tunnel_ends());
         let served = self.edge.run(
             move |index| {
                 let Lasting { world, base, .. } = &*gateways;
                 let (control, metrics) = (base.control.clone(), Arc::clone(&base.metrics));
-                Arc::new(Gateway::new(Arc::clone(world), control, metrics, ids.fork(index), ends.clone(), index))
+                let open = books.get(index).cloned().unwrap_or_default();
+                Arc::new(Gateway::new(Arc::clone(world), control, metrics, ids.fork(index), ends.clone(), open, index))
             },
             closing,
         );
@@ -258,7 +263,7 @@ impl App {
         announcing.abort();
         forget_addresses(&state_dir);
         over.begin();
-        for task in background {
+        for task in background.into_iter().chain([reviewing]) {
             // Each of them ends by itself once it is told to; only a panic inside could be reported here.
             let _ended = task.await;
         }
@@ -278,6 +283,14 @@ impl App {
             tokio::time::sleep(span).await;
             closing.begin();
         }
+    }
+
+    /// Takes back what is open when somebody's standing, the rules or the time changed.
+    fn review(&self, books: Vec<Arc<OpenBook>>, over: &Shutdown) -> tokio::task::JoinHandle<()> {
+        let (base, stop) = (&self.lasting.base, over.clone());
+        let world = Arc::clone(&self.lasting.world);
+        let reviewer = Reviewer::new(world, books, base.directory.clone(), Arc::clone(&base.metrics));
+        base.control.spawn(reviewer.run(async move { stop.begun().await }))
     }
 
     fn background(&self, over: &Shutdown) -> Vec<tokio::task::JoinHandle<()>> {
@@ -359,11 +372,11 @@ impl Lasting {
         Ok(Self { world, base, certificates, actions, config: std::sync::Mutex::new(config) })
     }
 
-    async fn admin(self: &Arc<Self>) -> Result<(AdminListener, Readiness), AppError> {
-        let (listen, token_file) = {
+    fn admin(self: &Arc<Self>, socket: AdminSocket) -> Result<(AdminListener, Readiness), AppError> {
+        let token_file = {
             let config = self.config.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
             let file = config.admin.token_file.clone();
-            (config.admin.listen, file.unwrap_or_else(|| config.state_dir.join("admin-token")))
+            file.unwrap_or_else(|| config.state_dir.join("admin-token"))
         };
         let token = admin::token::load_or_create(&token_file)?;
         let readiness = Readiness::new();
@@ -379,9 +392,13 @@ impl Lasting {
                 Box::pin(async move { reloader.reload_from_file().await.map_err(|error| error.to_string()) })
             }),
             clock: Arc::clone(&self.base.clock),
+            tenants: Arc::new(self.base.sync.clone()),
+            directory: self.base.directory.clone(),
+            look: console::look(self),
+            assertions: Some(Arc::clone(&self.base.assertions)),
         };
-        let config = admin::Config { listen, token, hosts: Vec::new() };
-        Ok((AdminListener::bind(&config, services).await?, readiness))
+        let config = admin::Config { token, hosts: Vec::new() };
+        Ok((AdminListener::new(socket, &config, services), readiness))
     }
 
     fn state_dir(&self) -> PathBuf {
@@ -410,6 +427,14 @@ impl Lasting {
     fn show_certificates(&self) {
         self.base.metrics.set_certificates(self.certificates.current().expiries().to_vec());
     }
+}
+
+fn count_refusals(edge: &Edge, metrics: &Metrics) {
+    let refusals = edge.refusals();
+    metrics.read_refusals_from(move || {
+        let sum = |refusal| refusals.iter().map(|worker| worker.of(refusal)).sum();
+        edge::Refusal::ALL.iter().map(|&refusal| (refusal.word(), sum(refusal))).collect()
+    });
 }
 
 fn audit_config(config: &Config) -> audit::Config {

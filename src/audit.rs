@@ -15,7 +15,8 @@ use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
 
 pub use event::{
-    AccountAction, AdminAction, AuthKind, Decision, EndedBy, Event, Permission, SessionId, SignIn, StreamCut, Who,
+    AccountAction, AdminAction, AuthKind, Decision, EndedBy, Event, Permission, SessionId, SignIn, StreamCut,
+    VerdictChange, WarningContinued, Who,
 };
 
 use crate::facts::{SharedClock, UnixTime};

@@ -76,7 +76,8 @@ impl Config {
                 if !asks.is_empty() {
                     return Err(ConfigError::Invalid(Problems::new(asks)));
                 }
-                config.rules = rules.access;
+                config.rules = build::console_rules(&config);
+                config.rules.extend(rules.access);
                 config.risk = RiskControl { apps: config.risk.apps, ..rules.risk };
                 config.warnings.extend(unwise(&config, &rules_path));
                 config.path = Some(path.to_owned());

@@ -4,12 +4,11 @@
 //! One writer per tenant (its sync job) applies [`Update`]s; every reader asks [`Directory::standing`]. A reader keeps
 //! what it got until [`Directory::epoch`] moves.
 
+mod compare;
 mod config;
 mod control;
 mod desk;
 mod gates;
-mod schedule;
-mod compare;
 mod index;
 mod load;
 mod look_up;
@@ -20,6 +19,7 @@ mod plan;
 mod reading;
 mod risks;
 mod rows;
+mod schedule;
 mod snapshot;
 mod status;
 mod switches;
@@ -248,8 +248,10 @@ impl Directory {
         }
         self.announce(Affected::Everybody(tenant));
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            let directory = self.clone();
+            // Not a handle of its own: a directory that has been let go is not kept open for this.
+            let inner = Arc::downgrade(&self.inner);
             runtime.spawn(async move {
+                let Some(directory) = inner.upgrade().map(|inner| Self { inner }) else { return };
                 if let Err(error) = directory.apply(tenant, Update::default()).await {
                     tracing::warn!(tenant = %tenant, error = %error, "where risk comes from could not be saved; it is tried again with the next update");
                 }
@@ -257,11 +259,10 @@ impl Directory {
         }
     }
 
-    /// Blocks or unblocks a person by hand. Durable when it returns. A person of a tenant that is not configured cannot
-    /// be held; there is nothing such a person could open.
+    /// Blocks or unblocks a person by hand. Durable when it returns.
     ///
     /// # Errors
-    /// When the store cannot write; nothing has changed then.
+    /// When the store cannot write, or there is no directory of that tenant to keep it in; nothing has changed then.
     pub async fn set_hold(&self, user: UserKey, hold: Hold) -> Result<(), StoreError> {
         self.set_mark(user, |mark| Mark { hold, ..mark }).await
     }
@@ -275,7 +276,7 @@ impl Directory {
     }
 
     async fn set_mark(&self, user: UserKey, change: impl FnOnce(Mark) -> Mark) -> Result<(), StoreError> {
-        let Some(known) = self.tenant(user.tenant) else { return Ok(()) };
+        let known = self.tenant(user.tenant).ok_or(StoreError::NotKept)?;
         let _turn = known.writer.lock().await;
         let before = known.look(|snapshot| snapshot.marks.get(&user.object).copied()).unwrap_or_default();
         let after = change(before);

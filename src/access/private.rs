@@ -13,7 +13,7 @@ mod testing;
 mod upstream;
 mod websocket;
 
-pub use assertion::{Asserted, AssertionError, Assertions, CachedAssertion, SecretStore, StoreFailure};
+pub use assertion::{Asserted, AssertionError, Assertions, CachedAssertion, Proven, SecretStore, StoreFailure};
 pub use config::{AppConfig, Balance, HealthCheck, IdentityHeaders, Protocol, Scheme, UpstreamConfig, UpstreamTls};
 pub use forward::{ForwardContext, forward};
 pub use headers::{ClientHeaders, HeaderFault, HeaderRules, client_address};

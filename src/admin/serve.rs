@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt as _;
 
-use super::guard::{Ends, Guard};
+use super::guard::Ends;
 use super::{Config, Services, SessionControl, api};
 
 /// The admin listener could not be set up.
@@ -35,30 +35,48 @@ pub enum AdminError {
     },
 }
 
-/// A bound admin listener.
-pub struct AdminListener {
+/// The socket, bound before the parts it shows are put together, because the console's app leads to it.
+pub struct AdminSocket {
     listener: TcpListener,
     address: SocketAddr,
-    router: Router,
 }
 
-impl AdminListener {
-    /// Binds the listener; nothing is answered until [`AdminListener::run`].
+impl AdminSocket {
+    /// Binds `listen`; port 0 picks one. Loopback unless there is a reason.
     ///
     /// # Errors
     /// When the address cannot be listened on.
-    pub async fn bind<S: SessionControl>(config: &Config, services: Services<S>) -> Result<Self, AdminError> {
-        let failed = |source| AdminError::Bind { address: config.listen, source };
-        let listener = TcpListener::bind(config.listen).await.map_err(failed)?;
+    pub async fn bind(listen: SocketAddr) -> Result<Self, AdminError> {
+        let failed = |source| AdminError::Bind { address: listen, source };
+        let listener = TcpListener::bind(listen).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
-        let router = api::router(Guard::new(config.token.clone(), &config.hosts), services);
-        Ok(Self { listener, address, router })
+        Ok(Self { listener, address })
     }
 
     /// Where it listens.
     #[must_use]
     pub const fn address(&self) -> SocketAddr {
         self.address
+    }
+}
+
+/// A bound admin listener.
+pub struct AdminListener {
+    socket: AdminSocket,
+    router: Router,
+}
+
+impl AdminListener {
+    /// Puts the routes behind the socket; nothing is answered until [`AdminListener::run`].
+    #[must_use]
+    pub fn new<S: SessionControl>(socket: AdminSocket, config: &Config, services: Services<S>) -> Self {
+        Self { socket, router: api::router(config, services) }
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub const fn address(&self) -> SocketAddr {
+        self.socket.address
     }
 
     /// Answers until `stop` ends; then running requests have two seconds to finish.
@@ -69,7 +87,7 @@ impl AdminListener {
         loop {
             let accepted = tokio::select! {
                 () = &mut stop => break,
-                accepted = self.listener.accept() => accepted,
+                accepted = self.socket.listener.accept() => accepted,
             };
             let Ok((stream, peer)) = accepted else {
                 // Out of descriptors or memory: wait for some to come back instead of spinning.

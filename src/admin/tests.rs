@@ -12,7 +12,15 @@ use tokio::task::JoinHandle;
 
 use super::*;
 use crate::audit;
-use crate::facts::{ManualClock, UnixTime};
+use crate::facts::{AppId, ManualClock, TenantId, UnixTime};
+use crate::policy::{Policy, Rule, Verdict, When, Who};
+
+mod console;
+mod consents;
+mod entrance;
+mod tenants;
+
+const TENANT: &str = "3f1c0b9e-6a52-4d0e-9b7a-5d2f8c4e1a77";
 
 pub(crate) const TOKEN: &str = "0123456789abcdef0123456789abcdef";
 pub(crate) const ALICE: &str = "3f1c0b9e-6a52-4d0e-9b7a-5d2f8c4e1a77:00000000-0000-0000-0000-00000000000a";
@@ -43,7 +51,6 @@ async fn the_api_needs_the_token_and_health_and_metrics_do_not() {
 async fn paths_are_exact_and_unlisted_ones_are_refused() {
     let admin = Running::start().await;
     for path in [
-        "/",
         "//live",
         "/live/",
         "/LIVE",
@@ -222,6 +229,7 @@ async fn metrics_hold_no_person_and_reload_says_what_is_wrong() {
 /// A listener with three sessions: two of Alice, one of Bob.
 pub(crate) struct Running {
     pub(crate) address: SocketAddr,
+    clock: Arc<ManualClock>,
     pub(crate) sessions: Fake,
     readiness: Readiness,
     reloads: Arc<AtomicU64>,
@@ -232,7 +240,13 @@ pub(crate) struct Running {
 
 impl Running {
     pub(crate) async fn start() -> Self {
-        let clock: SharedClock = Arc::new(ManualClock::at(UnixTime(1_000_000)));
+        Self::with(None, Arc::new(crate::directory::Control::none())).await
+    }
+
+    /// With a console behind the gateway, or tenants that are read.
+    async fn with(console: Option<(Console, Assertions)>, tenants: Arc<dyn Tenants>) -> Self {
+        let manual = Arc::new(ManualClock::at(UnixTime(1_000_000)));
+        let clock: SharedClock = Arc::<ManualClock>::clone(&manual);
         let metrics = Metrics::new(1);
         let folder = tempfile::tempdir().unwrap();
         let config = audit::Config { path: Some(folder.path().join("audit.log")), ..audit::Config::default() };
@@ -243,19 +257,28 @@ impl Running {
             let first = counter.fetch_add(1, Ordering::SeqCst) == 0;
             Box::pin(async move { if first { Ok(1) } else { Err("line 3: unknown key".to_owned()) } })
         });
-        let (sessions_, readiness_, audit) = (sessions.clone(), readiness.clone(), log.clone());
-        let actions = crate::risk_control::tests::alone();
-        let services = Services { sessions: sessions_, metrics, audit, readiness: readiness_, actions, reload, clock };
-        let config = Config {
-            listen: ([127, 0, 0, 1], 0).into(),
-            token: Secret::new(TOKEN.to_owned()),
-            hosts: vec!["Ops.example".to_owned()],
+        let (console, assertions) = console.unzip();
+        let view = view(console.map(Arc::new));
+        let services = Services {
+            sessions: sessions.clone(),
+            metrics,
+            audit: log.clone(),
+            readiness: readiness.clone(),
+            actions: crate::risk_control::tests::alone(),
+            reload,
+            directory: Directory::none(Arc::clone(&clock)),
+            clock,
+            tenants,
+            look: Arc::new(move || view.clone()),
+            assertions: assertions.map(Arc::new),
         };
-        let listener = AdminListener::bind(&config, services).await.unwrap();
+        let config = Config { token: Secret::new(TOKEN.to_owned()), hosts: vec!["Ops.example".to_owned()] };
+        let socket = AdminSocket::bind(([127, 0, 0, 1], 0).into()).await.unwrap();
+        let listener = AdminListener::new(socket, &config, services);
         let address = listener.address();
         let (stop, stopped) = oneshot::channel();
         let task = tokio::spawn(listener.run(async { drop(stopped.await) }));
-        Self { address, sessions, readiness, reloads, stop, task, audit: (log, writer, folder) }
+        Self { address, clock: manual, sessions, readiness, reloads, stop, task, audit: (log, writer, folder) }
     }
 
     async fn status(&self, method: &str, path: &str, headers: &str) -> u16 {
@@ -349,6 +372,43 @@ impl SessionControl for Fake {
 
     async fn end_user(&self, user: UserKey, _reason: CutReason) -> Result<usize, String> {
         self.remove(|info| info.user == user)
+    }
+}
+
+/// Two apps, one rule, one tenant.
+fn view(console: Option<Arc<Console>>) -> View {
+    let tenant: TenantId = TENANT.parse().unwrap();
+    let app = |(id, name): (u32, &str)| AppView {
+        id: AppId(id),
+        name: name.to_owned(),
+        url: format!("https://{name}.example/"),
+        path: "/".to_owned(),
+    };
+    let rule = Rule {
+        name: "staff-wiki".into(),
+        enabled: true,
+        apps: vec![AppId(0)],
+        methods: Vec::new(),
+        paths: Vec::new(),
+        who: Who::SignedIn,
+        when: When::default(),
+        verdict: Verdict::Allow,
+        step_up: None,
+    };
+    let provider = ProviderView {
+        authority: "https://login.example/".to_owned(),
+        client_id: "client".to_owned(),
+        tenants: vec![tenant],
+        ready: true,
+    };
+    View {
+        generation: 7,
+        policy: Policy::new(vec![rule.clone()], 7),
+        rules: vec![rule].into(),
+        risk_rules: [].into(),
+        apps: [(0, "wiki"), (1, "payroll")].map(app).to_vec().into(),
+        provider,
+        console,
     }
 }
 

@@ -84,9 +84,14 @@ impl Reloader {
         lasting.base.sync.use_party(next.sign_in.provider()).map_err(AppError::from)?;
         let number = lasting.world.swap(next);
         lasting.base.audit.reopen();
+        let switched = !is_same_issuer(&running, &config);
         lasting.actions.configure(config.actions.clone());
         *running = config;
         drop(running);
+        if switched {
+            lasting.end_everybody();
+        }
+        lasting.end_strangers();
         lasting.show_certificates();
         Ok(number)
     }
@@ -103,13 +108,20 @@ impl Reloader {
     }
 }
 
+/// Whether people who signed in under `old` are the people of `new`: the same registration at the same provider. Which
+/// tenants may sign in is looked at for each session.
+fn is_same_issuer(old: &Config, new: &Config) -> bool {
+    old.entra.authority == new.entra.authority && old.entra.client_id == new.entra.client_id
+}
+
 /// What only a restart changes is said, not silently ignored.
 fn warn_about_fixed(old: &Config, new: &Config) {
     let fixed = [
         ("listen", old.edge.https != new.edge.https || old.edge.redirect != new.edge.redirect),
         ("listen.workers", old.edge.workers != new.edge.workers),
         ("state_dir", old.state_dir != new.state_dir),
-        ("admin", old.admin != new.admin),
+        ("admin.listen", old.admin.listen != new.admin.listen),
+        ("admin.token_file", old.admin.token_file != new.admin.token_file),
         ("decision_log", old.decision_log != new.decision_log),
         ("directory", old.directory != new.directory),
         ("entra.tenants", old.directory.is_some() && old.entra.tenants != new.entra.tenants),

@@ -26,9 +26,10 @@ pub(super) fn build(base: &Base, config: &Config, before: Option<(&Config, &Worl
     let public_port = public_port(base, config);
     let pages = Pages::new(pages::Config {
         organisation: None,
+        help: config.help.clone(),
         provider_origins: vec![config.entra.authority.origin().ascii_serialization()],
     });
-    let routes = Routes::build(config.apps.clone())?;
+    let routes = Routes::build(super::console::lead_to(base.admin, config))?;
     let health_checks = {
         let _inside = base.control.enter();
         routes.check_health()

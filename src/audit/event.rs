@@ -27,6 +27,8 @@ pub enum Event {
         /// Who.
         who: Who,
     },
+    /// A person read a warning and went on.
+    WarningContinued(Box<WarningContinued>),
     /// A session ended, for whatever reason.
     SessionEnded {
         /// Whose.
@@ -40,6 +42,8 @@ pub enum Event {
     },
     /// A stream was ended because its permit was taken back.
     StreamCut(Box<StreamCut>),
+    /// A yes was taken back because the facts behind it changed.
+    VerdictChanged(Box<VerdictChange>),
     /// A new configuration runs.
     ConfigReloaded {
         /// Its generation.
@@ -110,7 +114,7 @@ pub struct Decision {
     /// The app's name.
     pub app: Arc<str>,
     /// The host asked for.
-    pub host: Box<str>,
+    pub host: Arc<str>,
     /// The method.
     pub method: Method,
     /// The canonical path, without the query.
@@ -184,6 +188,21 @@ pub struct SignIn {
     pub provider_request: Option<Box<str>>,
 }
 
+/// See [`Event::WarningContinued`].
+#[derive(Debug, Clone)]
+pub struct WarningContinued {
+    /// The request that went on.
+    pub request: RequestId,
+    /// From where.
+    pub client: IpAddr,
+    /// Who.
+    pub who: Who,
+    /// The app's name.
+    pub app: Arc<str>,
+    /// The rule that warned.
+    pub rule: Arc<str>,
+}
+
 /// See [`Event::StreamCut`].
 #[derive(Debug, Clone)]
 pub struct StreamCut {
@@ -197,11 +216,26 @@ pub struct StreamCut {
     pub reason: CutReason,
 }
 
+/// See [`Event::VerdictChanged`].
+#[derive(Debug, Clone)]
+pub struct VerdictChange {
+    /// The request that had got the yes.
+    pub request: RequestId,
+    /// Whose.
+    pub who: Option<Who>,
+    /// To which app.
+    pub app: Arc<str>,
+    /// What a new request would be answered now.
+    pub decision: policy::Decision,
+}
+
 /// See [`Event::AdminAction`].
 #[derive(Debug, Clone)]
 pub struct AdminAction {
     /// From where.
     pub client: IpAddr,
+    /// Who: `local` for whoever has the bearer token, else the administrator's `tid:oid`.
+    pub by: Box<str>,
     /// What was done, from the admin interface's closed list.
     pub action: &'static str,
     /// On what: a session's short name, a user's key.

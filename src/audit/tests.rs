@@ -27,6 +27,7 @@ fn every_event_is_one_line_of_printable_json() {
     });
     log.log.record(Event::AdminAction(Box::new(AdminAction {
         client: [127, 0, 0, 1].into(),
+        by: "local".into(),
         action: "session_end",
         target: "00ab".into(),
         outcome: "done",
@@ -49,7 +50,7 @@ fn every_event_is_one_line_of_printable_json() {
     assert_eq!(lines[0]["session"], "00000000000000ab");
     assert_eq!(lines[1]["problem"], hostile);
     assert_eq!(lines[2]["by"], "admin");
-    assert_eq!(lines[3]["action"], "session_end");
+    assert_eq!((&lines[3]["action"], &lines[3]["by"]), (&"session_end".into(), &"local".into()));
     assert_eq!(lines.iter().map(|l| l["seq"].as_u64().unwrap()).collect::<Vec<_>>(), [1, 2, 3, 4]);
 }
 
@@ -61,6 +62,24 @@ fn long_values_are_cut() {
     assert!(out.len() < 20 * line::MAX_TEXT, "{}", out.len());
     let value: Value = serde_json::from_str(&out).unwrap();
     assert!(value["path"].as_str().unwrap().ends_with('…'));
+}
+
+#[test]
+fn changes_of_a_permission_and_of_the_risk_source_name_both_sides() {
+    use crate::facts::RiskSource;
+    let tenant = "3f1c0b9e-6a52-4d0e-9b7a-5d2f8c4e1a77".parse().unwrap();
+    let reason = Some("not granted: \"x\"".into());
+    let change = super::Permission { tenant, gate: "risk", from: "granted", to: "partial", reason };
+    let (from, to) = (RiskSource::Answers, RiskSource::NoPermission);
+    let mut out = String::new();
+    line::write(&mut out, 1, UnixTime(0), &Event::Permission(Box::new(change)));
+    line::write(&mut out, 2, UnixTime(0), &Event::RiskSource { tenant, from, to });
+    let lines: Vec<Value> = out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let words = |line: &Value| ["event", "tenant", "from", "to"].map(|key| line[key].as_str().unwrap().to_owned());
+    let tenant = tenant.to_string();
+    assert_eq!(words(&lines[0]), ["permission", &tenant, "granted", "partial"]);
+    assert_eq!((&lines[0]["gate"], &lines[0]["reason"]), (&"risk".into(), &"not granted: \"x\"".into()));
+    assert_eq!(words(&lines[1]), ["risk_source", &tenant, "answers", "no_permission"]);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! From what is written to what it means, part by part. Everything wrong is collected, so that one run tells all.
 
 mod actions;
+mod admin;
 mod app;
 mod directory;
 mod edge;
@@ -14,13 +15,15 @@ use std::time::Duration;
 
 use crate::access;
 use crate::document::{Document, Problem, Problems};
+use crate::pages::Help;
 use crate::policy::{self, check_path};
 use crate::session;
 use crate::sign_in::{self, AppLink};
 
 use super::file::{self, File, FormatWord, StaleWord};
-use super::{AdminSettings, Config, DecisionLogSettings, Environment, LogFormat, LogSettings};
+use super::{Config, DecisionLogSettings, Environment, LogFormat, LogSettings};
 
+pub(super) use admin::rules as console_rules;
 pub(super) use entra::one_provider;
 
 /// The configuration without its rules, and where those are.
@@ -80,22 +83,28 @@ impl Build<'_> {
             self.add("listen.https", file.listen.https.span(), message);
         }
         let host = self.host("sign_in.host", &file.sign_in.host);
-        let apps: Vec<_> = file.app.iter().map(|app| self.app(app, edge.limits.body_idle)).collect();
+        let mut apps: Vec<_> = file.app.iter().map(|app| self.app(app, edge.limits.body_idle)).collect();
         self.unique_apps(file, &apps, &host);
         let apps_on_risk = file.app.iter().map(|app| self.app_risk(app)).collect();
         let risk = policy::RiskControl { apps: apps_on_risk, ..policy::RiskControl::default() };
-        let admin = self.admin(&file.admin);
+        let identity_headers = self.identity_headers(&file.identity_headers);
+        let admin = self.admin(&file.admin, public_port, &identity_headers.assertion);
         self.no_loops(file, &apps, &edge.https, admin.listen);
         let entra = self.entra(&file.entra, &host, public_port);
+        if let Some(console) = &admin.console {
+            self.console_fits(file, (console, &apps), &host, entra.as_ref());
+        }
         let actions = self.actions(&file.actions, entra.as_ref().map_or(&[], |entra| &entra.tenants));
         let authority = entra.as_ref().map(|entra| entra.authority.clone());
         let directory = file.directory.as_ref().and_then(|written| self.directory(written, authority.as_ref()));
         let sign_in = self.sign_in(&file.sign_in, host, public_port, &apps);
+        // After the portal's links were made: it shows people their apps, and this is not one of them.
+        apps.extend(admin.console.as_ref().map(|console| console.app(admin.listen)));
         let trusted_proxies = self.networks("listen.trusted_proxies", &file.listen.trusted_proxies);
         let hsts = self.span("listen.hsts", &file.listen.hsts, Duration::ZERO, days(3650));
         let announce = self.span("listen.announce", &file.listen.announce, Duration::ZERO, minutes(5));
+        let help = self.help(&file.pages);
         let session = self.session(&file.session);
-        let identity_headers = self.identity_headers(&file.identity_headers);
         let decision_log = self.decision_log(&file.decision_log);
         let state_dir = self.folder.join(file.state_dir.as_str());
         let log = self.log(&file.log);
@@ -107,6 +116,7 @@ impl Build<'_> {
             actions,
             directory,
             sign_in,
+            help,
             apps,
             identity_headers,
             trusted_proxies,
@@ -154,6 +164,30 @@ impl Build<'_> {
         };
         config.apps = apps.iter().map(link).collect();
         config
+    }
+
+    fn help(&mut self, file: &file::Pages) -> Help {
+        let text = file.help_text.as_ref();
+        if let Some(text) = text.filter(|text| text.trim().is_empty() || text.chars().count() > 200) {
+            self.add("pages.help_text", text.span(), "expected 1 to 200 characters");
+        }
+        Help {
+            text: text.map(|text| text.value().clone()),
+            url: file.help_url.as_ref().map(|url| self.link("pages.help_url", url)),
+            password_reset_url: self.link("pages.password_reset_url", &file.password_reset_url),
+            security_info_url: self.link("pages.security_info_url", &file.security_info_url),
+        }
+    }
+
+    /// An address that people are sent to.
+    fn link(&mut self, key: &str, text: &crate::document::At<String>) -> String {
+        let good = url::Url::parse(text).is_ok_and(|url| url.scheme() == "https" && url.username().is_empty());
+        if !good {
+            let message =
+                format!("expected an https address such as {}, got \"{}\"", Help::PASSWORD_RESET, text.value());
+            self.add(key, text.span(), message);
+        }
+        text.value().clone()
     }
 
     fn unique_apps(&mut self, file: &File, apps: &[access::AppConfig], sign_in_host: &str) {
@@ -240,16 +274,6 @@ impl Build<'_> {
             queue: *file.queue.value(),
             max_bytes: (rotate != 0).then_some(rotate),
         }
-    }
-
-    fn admin(&mut self, file: &file::Admin) -> AdminSettings {
-        let listen = self.address("admin.listen", &file.listen);
-        let token_file = file.token_file.as_ref().map(|path| self.file("admin.token_file", path));
-        if !listen.ip().is_loopback() && token_file.is_none() {
-            let message = "outside the loopback a bearer token is needed, expected admin.token_file";
-            self.add("admin.listen", file.listen.span(), message);
-        }
-        AdminSettings { listen, token_file }
     }
 
     fn log(&mut self, file: &file::Log) -> LogSettings {

@@ -20,6 +20,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::access;
 use crate::document::At;
+use crate::pages::Help;
 
 /// Configuration of Portcullis. Relative paths start at the folder of this file.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -41,6 +42,9 @@ pub(super) struct File {
     pub(super) limits: Limits,
     /// The sign-in and portal host.
     pub(super) sign_in: SignIn,
+    /// What the gateway's own pages tell people who are held up.
+    #[serde(default)]
+    pub(super) pages: Pages,
     /// Lifetimes of sessions.
     #[serde(default)]
     pub(super) session: Session,
@@ -96,6 +100,31 @@ fn default_refresh_every() -> Span {
 
 fn default_refresh_grace() -> Span {
     Span::written("4h")
+}
+
+/// What the gateway's own pages tell people who are held up. Addresses are https.
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Pages {
+    /// One sentence of your own, such as whom to call; at most 200 characters.
+    pub(super) help_text: Option<At<String>>,
+    /// A page of your own with help.
+    pub(super) help_url: Option<At<String>>,
+    /// Where people replace their password.
+    pub(super) password_reset_url: At<String>,
+    /// Where people see and change their sign-in methods.
+    pub(super) security_info_url: At<String>,
+}
+
+impl Default for Pages {
+    fn default() -> Self {
+        Self {
+            help_text: None,
+            help_url: None,
+            password_reset_url: Help::PASSWORD_RESET.to_owned().into(),
+            security_info_url: Help::SECURITY_INFO.to_owned().into(),
+        }
+    }
 }
 
 /// Lifetimes of sessions.
@@ -242,11 +271,15 @@ pub(super) struct Admin {
     pub(super) listen: At<String>,
     /// File with the bearer token; needed when `listen` is not on the loopback.
     pub(super) token_file: Option<At<String>>,
+    /// Host name of the console behind the gateway, such as `console.example.com`; needs `groups` and a certificate.
+    pub(super) host: Option<At<String>>,
+    /// Groups whose members are administrators, as `tenant id:group object id`; needs `host`.
+    pub(super) groups: Vec<At<String>>,
 }
 
 impl Default for Admin {
     fn default() -> Self {
-        Self { listen: "127.0.0.1:9090".to_owned().into(), token_file: None }
+        Self { listen: "127.0.0.1:9090".to_owned().into(), token_file: None, host: None, groups: Vec::new() }
     }
 }
 

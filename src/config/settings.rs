@@ -7,7 +7,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 
 use crate::document::Problem;
-use crate::{access, directory, edge, entra, policy, risk_control, session, sign_in};
+use crate::{access, admin, directory, edge, entra, pages, policy, risk_control, session, sign_in};
 
 /// One generation of the configuration, whole and checked.
 #[derive(Debug, Clone)]
@@ -26,6 +26,8 @@ pub struct Config {
     pub directory: Option<directory::Config>,
     /// The sign-in host.
     pub sign_in: sign_in::Config,
+    /// What pages tell people who are held up.
+    pub help: pages::Help,
     /// Apps; an app's index is its [`crate::facts::AppId`].
     pub apps: Vec<access::AppConfig>,
     /// Names of the identity headers.
@@ -78,6 +80,8 @@ pub struct AdminSettings {
     pub listen: SocketAddr,
     /// File with the bearer token; never `None` unless `listen` is on the loopback.
     pub token_file: Option<PathBuf>,
+    /// The console behind the gateway, if there is one. Its app is the last of [`Config::apps`], its rules are the first.
+    pub console: Option<admin::Console>,
 }
 
 /// The program's own log.

@@ -176,8 +176,14 @@ impl Running {
 
     async fn signed_in(&self, who: UserKey) {
         let subject = Subject { user: who, name: "A".into(), email: "a@b.test".into(), groups: Groups::Unknown };
-        let new =
-            NewSession { subject, sid: None, login_hint: None, authenticated: self.clock.now(), refresh_token: None };
+        let new = NewSession {
+            subject,
+            sid: None,
+            login_hint: None,
+            authenticated: self.clock.now(),
+            proofs: Vec::new(),
+            refresh_token: None,
+        };
         self.sessions.create(new, "auth.example.test").await.unwrap();
     }
 

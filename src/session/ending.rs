@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::{CookieKey, SessionError, SessionKey, Sessions};
+use super::{CookieKey, SessionError, SessionInfo, SessionKey, Sessions};
 use crate::cut::CutReason;
 use crate::facts::{TenantId, UnixTime, UserKey};
 use crate::peers::Announcement;
@@ -73,6 +73,22 @@ impl Sessions {
         self.inner.peers.announce(announcement);
         let keys = self.inner.index().of_sid(tenant, sid);
         self.end_here(&keys, reason).await
+    }
+
+    /// Ends, in memory and at once, every session that `goes` says so about: nobody is let in with one from here on. Call
+    /// [`Sessions::finish_endings`] to make it durable. Who they were and their short ids.
+    pub fn drop_where(&self, goes: impl Fn(&SessionInfo) -> bool, reason: CutReason) -> Vec<SessionInfo> {
+        let gone: Vec<_> = self.list(None).into_iter().filter(|info| goes(info)).collect();
+        let taken = |info: &SessionInfo| self.find(&info.id).is_some_and(|key| self.take(&key, reason));
+        gone.into_iter().filter(taken).collect()
+    }
+
+    /// Makes durable what has ended in memory.
+    ///
+    /// # Errors
+    /// When the store cannot write; the background repeats it.
+    pub async fn finish_endings(&self) -> Result<(), SessionError> {
+        self.settle(None).await
     }
 
     /// Does what another gateway announced.

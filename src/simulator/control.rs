@@ -119,6 +119,7 @@ struct PersonChange {
     deleted: Option<bool>,
     groups: Option<Vec<String>>,
     requires_mfa: Option<bool>,
+    fails_mfa: Option<bool>,
     blocked_by_policy: Option<bool>,
     guest_of: Option<String>,
     directory_roles: Option<Vec<String>>,
@@ -155,6 +156,7 @@ async fn change_person(
         set(&mut p.deleted, change.deleted);
         set(&mut p.groups, change.groups);
         set(&mut p.requires_mfa, change.requires_mfa);
+        set(&mut p.fails_mfa, change.fails_mfa);
         set(&mut p.blocked_by_policy, change.blocked_by_policy);
         set(&mut p.guest_of, change.guest_of.map(Some));
         set(&mut p.directory_roles, change.directory_roles);
@@ -183,6 +185,7 @@ struct ContextChange {
 #[serde(rename_all = "kebab-case")]
 enum PolicyName {
     Absent,
+    ReportOnly,
     Mfa,
     Blocked,
 }
@@ -194,6 +197,7 @@ async fn set_context(
 ) -> Answer {
     let policy = match change.policy {
         PolicyName::Absent => ContextPolicy::Absent,
+        PolicyName::ReportOnly => ContextPolicy::ReportOnly,
         PolicyName::Mfa => ContextPolicy::Mfa,
         PolicyName::Blocked => ContextPolicy::Blocked,
     };

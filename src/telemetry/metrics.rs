@@ -57,6 +57,10 @@ pub struct ControlMetrics {
     pub provider_requests: Tally,
     /// Requests to the identity provider that failed or timed out.
     pub provider_requests_failed: Tally,
+    /// From the announcement of a change of risk to the end of each request or stream it ended.
+    pub risk_to_cut: Histogram,
+    /// The same from the moment the provider gives for the change, by its clock, in whole seconds.
+    pub risk_age_at_cut: Histogram,
     /// Operations of the durable store that failed.
     pub store_errors: Tally,
     /// Configuration generation that runs now.
@@ -136,11 +140,15 @@ pub enum SignInOutcome {
     Failed,
     /// The loop guard stopped it.
     LoopStopped,
+    /// The provider vouched for a step-up.
+    SteppedUp,
+    /// The provider did not confirm a step-up that was asked for, or somebody else answered it.
+    NotConfirmed,
 }
 
 impl SignInOutcome {
     /// Every outcome.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 13] = [
         Self::SignedIn,
         Self::Reused,
         Self::Cancelled,
@@ -152,6 +160,8 @@ impl SignInOutcome {
         Self::ProviderDown,
         Self::Failed,
         Self::LoopStopped,
+        Self::SteppedUp,
+        Self::NotConfirmed,
     ];
 
     /// The word in metrics and audit records.
@@ -169,6 +179,8 @@ impl SignInOutcome {
             Self::ProviderDown => "provider_down",
             Self::Failed => "failed",
             Self::LoopStopped => "loop_stopped",
+            Self::SteppedUp => "stepped_up",
+            Self::NotConfirmed => "not_confirmed",
         }
     }
 }

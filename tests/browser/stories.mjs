@@ -1,5 +1,7 @@
 // What people do, one function each; the function's name is the claim.
 import assert from 'node:assert/strict';
+import { heldUp } from './held_up.mjs';
+import { signIn, signOut, signedIn } from './people.mjs';
 
 export const stories = [
   aliceSignsInAndUsesTheWikiOverHttp2,
@@ -17,6 +19,7 @@ export const stories = [
   personWithoutARuleSeesTheBlockPage,
   unknownAddressSaysSo,
   scriptIsToldWhereToSignIn,
+  ...heldUp,
 ];
 
 async function aliceSignsInAndUsesTheWikiOverHttp2(visit) {
@@ -220,29 +223,6 @@ async function scriptIsToldWhereToSignIn(visit) {
   assert.equal(answer.status, 401);
   assert.match(JSON.stringify(answer.body), /https:/, 'the answer names the login address');
   assert.ok(page.url().startsWith(demo.wiki));
-}
-
-async function signedIn(visit, person) {
-  await visit.page.goto(`${visit.demo.wiki}/`);
-  await signIn(visit.page, person);
-  await visit.page.waitForURL(`${visit.demo.wiki}/**`);
-}
-
-// The simulator's page: choose a person or type a name, then the password.
-async function signIn(page, person, password = 'demo') {
-  const account = page.locator('label', { hasText: new RegExp(`^${person}`, 'i') });
-  if (await account.count()) await account.first().click();
-  else await page.locator('input[type=text], input[type=email]').first().fill(`${person}@contoso.example`);
-  await page.locator('input[type=password]').fill(password);
-  await page.locator('input[type=password]').press('Enter');
-  await page.waitForLoadState();
-}
-
-async function signOut({ page, demo }) {
-  await page.goto(`${demo.wiki}/.portcullis/sign-out`);
-  const confirm = page.locator('form[method=post] button');
-  if (await confirm.count()) await confirm.first().click();
-  await page.waitForLoadState();
 }
 
 function echo(url) {

@@ -14,8 +14,10 @@
 
 mod actions;
 mod admin;
+mod admin_v1;
 mod binding;
 mod command_line;
+mod directory;
 mod faults;
 mod framing;
 mod hostile_provider;
@@ -25,6 +27,8 @@ mod sessions;
 mod sign_in;
 mod sign_out;
 mod simulator;
+mod step_up;
 mod tidy;
+mod warning;
 mod world;
 mod world_itself;

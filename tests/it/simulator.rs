@@ -3,11 +3,12 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test that panics has failed")]
 
 mod authorize;
-mod browser;
+pub(crate) mod browser;
 mod client_auth;
 mod control;
 mod documents;
 mod graph;
+mod graph_conditional_access;
 mod graph_consent;
 mod graph_directory;
 mod graph_risk;

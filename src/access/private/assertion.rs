@@ -14,6 +14,9 @@ use http::HeaderValue;
 use serde::Serialize;
 
 mod keys;
+mod verify;
+
+pub use verify::Proven;
 
 use super::routes::App;
 use crate::facts::{Groups, ObjectId, Subject, TenantId, UnixTime};

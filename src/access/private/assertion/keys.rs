@@ -1,7 +1,9 @@
 //! The three keys of the assertion: next, current, previous.
 
 use aws_lc_rs::rand::SystemRandom;
-use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair};
+use aws_lc_rs::signature::{
+    ECDSA_P256_SHA256_FIXED, ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair, UnparsedPublicKey,
+};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
@@ -80,6 +82,15 @@ impl Ring {
         let keys = [Some(&self.current), Some(&self.next), self.previous.as_ref()];
         let keys: Vec<String> = keys.into_iter().flatten().map(|key| key.jwk()).collect();
         format!("{{\"keys\":[{}]}}", keys.join(","))
+    }
+
+    /// Whether the key called `kid` signed `message`; any key that apps may still see in the key set.
+    pub(super) fn verify(&self, kid: &str, message: &[u8], signature: &[u8]) -> bool {
+        let keys = [Some(&self.current), Some(&self.next), self.previous.as_ref()];
+        keys.into_iter().flatten().find(|key| key.kid == kid).is_some_and(|key| {
+            let public = UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, key.pair.public_key().as_ref());
+            public.verify(message, signature).is_ok()
+        })
     }
 
     /// The compact serialisation (RFC 7515 section 7.1) of a token with these claims.

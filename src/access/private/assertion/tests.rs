@@ -25,6 +25,25 @@ impl SecretStore for Memory {
     }
 }
 
+#[test]
+fn our_own_reading_takes_what_apps_take_and_only_for_its_audience_and_time() {
+    let assertions = Assertions::open(Box::new(Memory::default()), "https://gw".to_owned(), DAY, NOW).unwrap();
+    let (app, key) = (app("console"), SessionKey([7; 32]));
+    let value = assertions.sign(&subject(), &key, &app, NOW).unwrap();
+    let token = value.to_str().unwrap();
+    let proven = assertions.verify(token, "aud-console", NOW).unwrap();
+    assert_eq!((proven.user, proven.session.as_str()), (subject().user, "0707070707070707"));
+    assert_eq!(proven.groups, Some(vec![ObjectId(Guid::from_u128(3))]));
+    assert!(assertions.verify(token, "aud-console", NOW.plus(Duration::from_secs(59))).is_some());
+    assert!(assertions.verify(token, "aud-console", NOW.plus(Duration::from_secs(60))).is_none());
+    assert!(assertions.verify(token, "aud-wiki", NOW).is_none());
+    // The key set still holds the key after one rotation, and no longer after two.
+    assert!(assertions.rotate_if_due(NOW.plus(DAY)).unwrap());
+    assert!(assertions.verify(token, "aud-console", NOW).is_some());
+    assert!(assertions.rotate_if_due(NOW.plus(2 * DAY)).unwrap());
+    assert!(assertions.verify(token, "aud-console", NOW).is_none());
+}
+
 const DAY: Duration = Duration::from_secs(86_400);
 const NOW: UnixTime = UnixTime(1_800_000_000);
 

@@ -7,27 +7,56 @@ use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use axum::{Extension, Json, Router};
+use axum::{Extension, Json};
 use serde::Deserialize;
 
-use super::api::{Change, error, problem};
-use super::guard::Ends;
-use super::task_line::{BrakesLine, OrderBody, PreviewList, Released, TaskLine, TaskList};
-use super::{Services, SessionControl};
+use super::Route;
+use crate::admin::change::Change;
+use crate::admin::guard::Ends;
+use crate::admin::problem::Problem;
+use crate::admin::task_line::{BrakesLine, OrderBody, PreviewList, Released, TaskLine, TaskList};
+use crate::admin::who::Admin;
+use crate::admin::{Services, SessionControl};
 use crate::facts::UserKey;
 use crate::risk_control::{ActionKind, Actions, Filter, Order, Refused, Task, TaskId, TaskState};
 
-pub(super) fn routes<S: SessionControl>() -> Router<Services<S>> {
-    Router::new()
-        .route("/api/v1/users/{user}/actions", post(order::<S>))
-        .route("/api/v1/actions", get(list::<S>))
-        .route("/api/v1/actions/brakes", get(brakes::<S>))
-        .route("/api/v1/actions/preview", get(preview::<S>))
-        .route("/api/v1/actions/release", post(release::<S>))
-        .route("/api/v1/actions/{id}", get(show::<S>))
-        .route("/api/v1/actions/{id}/approve", post(approve::<S>))
-        .route("/api/v1/actions/{id}/cancel", post(cancel::<S>))
-        .route("/api/v1/actions/{id}/undo", post(undo::<S>))
+pub(super) fn routes<S: SessionControl>() -> Vec<Route<S>> {
+    let one: &[_] = &[(404, "no_such_task"), (409, "wrong_state"), (409, "under_way"), (503, "store_unavailable")];
+    vec![
+        Route::new::<TaskLine>(
+            "post",
+            "/api/v1/users/{user}/actions",
+            "Orders an action on an account.",
+            post(order::<S>),
+        )
+        .takes::<OrderBody>()
+        .may_say(ORDER),
+        Route::new::<TaskList>("get", "/api/v1/actions", "Actions on accounts, newest first.", get(list::<S>))
+            .with_query(&[
+                ("user", "only on this person, tenant id:object id"),
+                ("state", "only in this state"),
+                ("limit", "at most so many"),
+            ])
+            .may_say(&[(400, "bad_user"), (400, "bad_state")]),
+        Route::new::<BrakesLine>("get", "/api/v1/actions/brakes", "How the brakes stand.", get(brakes::<S>)),
+        Route::new::<PreviewList>("get", "/api/v1/actions/preview", "What rules would do now.", get(preview::<S>))
+            .with_query(&[("rule", "only this rule")]),
+        Route::new::<Released>("post", "/api/v1/actions/release", "Ends a stop of the brakes.", post(release::<S>))
+            .may_say(&[(503, "store_unavailable")]),
+        Route::new::<TaskLine>("get", "/api/v1/actions/{id}", "One action.", get(show::<S>))
+            .may_say(&[(404, "no_such_task")]),
+        Route::new::<TaskLine>(
+            "post",
+            "/api/v1/actions/{id}/approve",
+            "Approves an action that waits for a second person.",
+            post(approve::<S>),
+        )
+        .may_say(one),
+        Route::new::<TaskLine>("post", "/api/v1/actions/{id}/cancel", "Calls an action off.", post(cancel::<S>))
+            .may_say(one),
+        Route::new::<TaskLine>("post", "/api/v1/actions/{id}/undo", "Takes an action back.", post(undo::<S>))
+            .may_say(one),
+    ]
 }
 
 /// Which tasks are listed.
@@ -48,6 +77,7 @@ struct PreviewQuery {
 async fn order<S: SessionControl>(
     State(services): State<Services<S>>,
     Extension(ends): Extension<Ends>,
+    Extension(by): Extension<Admin>,
     Path(user): Path<String>,
     body: Result<Json<OrderBody>, JsonRejection>,
 ) -> Response {
@@ -58,11 +88,11 @@ async fn order<S: SessionControl>(
     if too_long(&body.note, LONGEST_NOTE) || too_long(&body.key, LONGEST_KEY) {
         return error(StatusCode::BAD_REQUEST, "too_long");
     }
-    let mut order = Order::of_person(kind, key, caller());
+    let mut order = Order::of_person(kind, key, caller(&by));
     order.note = body.note.map(Arc::from);
     // Apart from the keys of rules.
     order.key = body.key.map(|key| format!("person/{key}").into());
-    let audit = Change { services: &services, ends, action: kind.word(), target: &user };
+    let audit = Change { services: &services, ends, by: &by, action: kind.word(), target: &user };
     answer(&audit, services.actions.submit(order).await)
 }
 
@@ -93,36 +123,41 @@ async fn show<S: SessionControl>(State(services): State<Services<S>>, Path(id): 
 async fn approve<S: SessionControl>(
     State(services): State<Services<S>>,
     Extension(ends): Extension<Ends>,
+    Extension(by): Extension<Admin>,
     Path(id): Path<String>,
 ) -> Response {
-    change(&services, ends, "action_approve", &id, async |actions, id| actions.approve(id, &caller()).await).await
+    change(&services, (ends, &by), "action_approve", &id, async |actions, id| actions.approve(id, &caller(&by)).await)
+        .await
 }
 
 async fn cancel<S: SessionControl>(
     State(services): State<Services<S>>,
     Extension(ends): Extension<Ends>,
+    Extension(by): Extension<Admin>,
     Path(id): Path<String>,
 ) -> Response {
-    change(&services, ends, "action_cancel", &id, async |actions, id| actions.cancel(id, &caller()).await).await
+    change(&services, (ends, &by), "action_cancel", &id, async |actions, id| actions.cancel(id, &caller(&by)).await)
+        .await
 }
 
 async fn undo<S: SessionControl>(
     State(services): State<Services<S>>,
     Extension(ends): Extension<Ends>,
+    Extension(by): Extension<Admin>,
     Path(id): Path<String>,
 ) -> Response {
-    change(&services, ends, "action_undo", &id, async |actions, id| actions.undo(id, &caller()).await).await
+    change(&services, (ends, &by), "action_undo", &id, async |actions, id| actions.undo(id, &caller(&by)).await).await
 }
 
 async fn change<S: SessionControl>(
     services: &Services<S>,
-    ends: Ends,
+    (ends, by): (Ends, &Admin),
     action: &'static str,
     id: &str,
     what: impl AsyncFnOnce(&Actions, TaskId) -> Result<Task, Refused>,
 ) -> Response {
     let Ok(task) = id.parse::<TaskId>() else { return error(StatusCode::NOT_FOUND, "no_such_task") };
-    let audit = Change { services, ends, action, target: id };
+    let audit = Change { services, ends, by, action, target: id };
     answer(&audit, what(&services.actions, task).await)
 }
 
@@ -138,14 +173,18 @@ async fn preview<S: SessionControl>(
     Json(PreviewList::from(services.actions.preview(query.rule.as_deref()).await)).into_response()
 }
 
-async fn release<S: SessionControl>(State(services): State<Services<S>>, Extension(ends): Extension<Ends>) -> Response {
-    let audit = Change { services: &services, ends, action: "actions_release", target: "actions" };
-    match services.actions.release(&caller()).await {
+async fn release<S: SessionControl>(
+    State(services): State<Services<S>>,
+    Extension(ends): Extension<Ends>,
+    Extension(by): Extension<Admin>,
+) -> Response {
+    let audit = Change { services: &services, ends, by: &by, action: "actions_release", target: "actions" };
+    match services.actions.release(&caller(&by)).await {
         Ok(released) => {
             audit.record("done", u64::from(released));
             Json(Released { released }).into_response()
         }
-        Err(refused) => audit.failed(&refused.to_string()),
+        Err(refused) => audit.failed(&refused.to_string()).into_response(),
     }
 }
 
@@ -155,11 +194,11 @@ fn answer<S>(audit: &Change<'_, S>, outcome: Result<Task, Refused>) -> Response 
             audit.record("done", 1);
             Json(TaskLine::from(task)).into_response()
         }
-        Err(Refused::Store(error)) => audit.failed(&error.to_string()),
+        Err(Refused::Store(error)) => audit.failed(&error.to_string()).into_response(),
         Err(refused) => {
             audit.record("refused", 0);
             let (status, word) = word(&refused);
-            problem(status, word, refused.to_string())
+            Problem::new(status, word).says(refused.to_string()).into_response()
         }
     }
 }
@@ -181,10 +220,27 @@ const fn word(refused: &Refused) -> (StatusCode, &'static str) {
     }
 }
 
-/// Whoever knows the token.
-fn caller() -> Arc<str> {
-    "local".into()
+/// As tasks name a person: two who are not the same approve for each other.
+fn caller(by: &Admin) -> Arc<str> {
+    by.to_string().into()
 }
+
+fn error(status: StatusCode, word: &'static str) -> Response {
+    Problem::new(status, word).into_response()
+}
+
+/// What ordering may be refused with.
+const ORDER: &[(u16, &str)] = &[
+    (400, "bad_user"),
+    (400, "bad_body"),
+    (400, "bad_action"),
+    (400, "too_long"),
+    (404, "unknown_tenant"),
+    (409, "key_reused"),
+    (409, "braked"),
+    (503, "too_many_tasks"),
+    (503, "store_unavailable"),
+];
 
 /// Tasks in one answer.
 const MOST: usize = 1_000;

@@ -1,0 +1,70 @@
+//! People and groups as the directory knows them, in the shape the API shows.
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::directory::{Directory, PersonInfo};
+use crate::facts::{Account, AccountRisk, Groups, Standing, Subject, TenantId, UserKey};
+
+/// A person as the directory knows them.
+pub(super) struct Known {
+    pub(super) user: UserKey,
+    pub(super) name: String,
+    pub(super) upn: String,
+    pub(super) account: Account,
+    pub(super) risk: Option<AccountRisk>,
+}
+
+/// A group.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub(super) struct GroupLine {
+    /// `tid:gid`, as in rules and `admin.groups`.
+    pub(super) group: String,
+    /// Display name.
+    pub(super) name: String,
+}
+
+impl From<PersonInfo> for Known {
+    fn from(info: PersonInfo) -> Self {
+        Self { user: info.user, name: info.name, upn: info.upn, account: info.account, risk: info.risk }
+    }
+}
+
+/// The person with this key, if the directory knows them.
+pub(super) fn person(directory: &Directory, user: UserKey) -> Option<Known> {
+    directory.person(user).map(Known::from)
+}
+
+/// People whose name or address begins with `text`.
+pub(super) fn search(directory: &Directory, tenant: TenantId, text: &str, limit: usize) -> Vec<Known> {
+    directory.search(tenant, text, limit).into_iter().map(Known::from).collect()
+}
+
+/// Groups whose name begins with `text`.
+pub(super) fn groups(directory: &Directory, tenant: TenantId, text: &str, limit: usize) -> Vec<GroupLine> {
+    let line = |(group, name)| GroupLine { group: format!("{tenant}:{group}"), name };
+    directory.groups(tenant, text, limit).into_iter().map(line).collect()
+}
+
+/// Everybody the provider holds a risk against.
+pub(super) fn risky(directory: &Directory, tenant: TenantId) -> Vec<Known> {
+    let at_risk = directory.risky(tenant).into_iter().filter(|(_, risk)| risk.is_open());
+    at_risk.filter_map(|(user, _)| person(directory, user)).collect()
+}
+
+/// How a person stands whom no session stands for: the directory alone tells.
+pub(super) fn standing(directory: &Directory, user: UserKey) -> (Subject, Standing) {
+    let subject = Subject { user, name: "".into(), email: "".into(), groups: Groups::Unknown };
+    let standing = directory.standing(&subject);
+    (subject, standing)
+}
+
+/// The word for an account.
+pub(super) const fn account_word(account: Account) -> &'static str {
+    match account {
+        Account::Unknown => "unknown",
+        Account::Enabled => "enabled",
+        Account::Disabled => "disabled",
+        Account::Deleted => "deleted",
+    }
+}
