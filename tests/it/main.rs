@@ -12,6 +12,7 @@
 )]
 #![allow(dead_code, reason = "the world offers more than the tests of one stage use")]
 
+mod actions;
 mod admin;
 mod admin_v1;
 mod binding;
