@@ -16,7 +16,7 @@ fn with(admin: &str, app: &str) -> String {
 #[test]
 fn its_app_comes_last_and_its_rules_come_first() {
     let everybody = "[[rule]]\nname = \"all\"\nwho = \"signed_in\"\nverdict = \"allow\"\n";
-    let admin = format!("host = \"Console.example.com\"\ngroups = [\"{GROUP}\"]");
+    let admin = format!("host = \"console.example.com\"\ngroups = [\"{GROUP}\"]");
     let config = Folder::with(&with(&admin, WIKI), everybody).load().unwrap();
     let app = config.apps.last().unwrap();
     assert_eq!((app.name.as_str(), app.host.as_str()), (Console::APP, "console.example.com"));
