@@ -244,9 +244,6 @@ fn announce(app: &App, place: &Place, json: bool, output: &mut Output) -> Result
     let https = app.addresses().https.first().ok_or("the gateway does not listen")?;
     let admin = app.addresses().admin.first().ok_or("the admin listener does not listen")?;
     let url = |host: &str| format!("https://{host}:{port}");
-    let simulator_at = simulator.trim_start_matches("http://");
-    // The command's own default need not be typed.
-    let at = if simulator_at.ends_with(":9444") { String::new() } else { format!(" --simulator {simulator_at}") };
     if json {
         output.compact(&serde_json::json!({
             "wiki": url(WIKI),
@@ -260,7 +257,20 @@ fn announce(app: &App, place: &Place, json: bool, output: &mut Output) -> Result
         }));
         return Ok(());
     }
-    let lines = [
+    for line in words(place, https.ip(), admin) {
+        output.line(&line);
+    }
+    Ok(())
+}
+
+/// What there is and what to try, line by line.
+fn words(place: &Place, ip: std::net::IpAddr, admin: &SocketAddr) -> Vec<String> {
+    let Place { port, simulator, .. } = place;
+    let url = |host: &str| format!("https://{host}:{port}");
+    let simulator_at = simulator.trim_start_matches("http://");
+    // The command's own default need not be typed.
+    let at = if simulator_at.ends_with(":9444") { String::new() } else { format!(" --simulator {simulator_at}") };
+    vec![
         String::new(),
         "Portcullis demo. Everything runs on this machine and stops with Ctrl-C.".to_owned(),
         String::new(),
@@ -283,7 +293,7 @@ fn announce(app: &App, place: &Place, json: bool, output: &mut Output) -> Result
         format!("  portcullis simulate risk set mallory high{at}"),
         String::new(),
         "Without a browser, this says where to sign in:".to_owned(),
-        format!("  curl --cacert {} --resolve {WIKI}:{port}:{} {}/", place.authority.display(), https.ip(), url(WIKI)),
+        format!("  curl --cacert {} --resolve {WIKI}:{port}:{} {}/", place.authority.display(), ip, url(WIKI)),
         String::new(),
         "See sessions, a person and what rules would do to accounts, and ask why something is allowed:".to_owned(),
         format!("  portcullis session ls --config {}/portcullis.toml", place.folder.display()),
@@ -302,9 +312,5 @@ fn announce(app: &App, place: &Place, json: bool, output: &mut Output) -> Result
             people::STAFF
         ),
         String::new(),
-    ];
-    for line in lines {
-        output.line(&line);
-    }
-    Ok(())
+    ]
 }
