@@ -21,13 +21,12 @@ const APPS: u32 = 100;
 fn policy(rules: u32) -> Policy {
     let rule = |n: u32| {
         let last = n + APPS.min(rules) >= rules;
+        let who = Who::Listed { users: vec![], groups: vec![ObjectId(Guid::from_u128(7))] };
+        let verdict = if last { Verdict::Allow } else { Verdict::Block };
         Rule {
-            name: format!("rule-{n}").into(),
             apps: vec![AppId(n % APPS.min(rules))],
-            methods: vec![],
             paths: if last { vec![] } else { vec![format!("/area-{n}").into()] },
-            who: Who::Listed { users: vec![], groups: vec![ObjectId(Guid::from_u128(7))] },
-            verdict: if last { Verdict::Allow } else { Verdict::Block },
+            ..Rule::new(&format!("rule-{n}"), who, verdict)
         }
     };
     Policy::new((0..rules).map(rule).collect(), 1)

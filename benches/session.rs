@@ -36,6 +36,7 @@ fn sign_in(n: u128) -> NewSession {
         login_hint: Some(Secret::new("x".repeat(120))),
         authenticated: UnixTime(1_800_000_000),
         refresh_token: Some(Secret::new("x".repeat(1200))),
+        proofs: Vec::new(),
     }
 }
 

@@ -1,11 +1,13 @@
 //! Layer 4: the request path in reading order: dispatch, gate, forward; and the one place where refusals become responses.
 
+mod ask;
 mod dispatch;
 mod error;
 pub mod gate;
 pub mod private;
 mod refusal;
 mod respond;
+mod review;
 mod served;
 pub mod stream;
 
@@ -32,17 +34,18 @@ use crate::generation::{Generation, Held};
 use crate::pages::{Audience, Pages};
 use crate::policy::Policy;
 use crate::session::Sessions;
-use crate::sign_in::{Asker, PREFIX, SignIn, Unauthenticated, Visit};
-use crate::telemetry::{Metrics, RequestIds, WorkerMetrics};
+use crate::sign_in::{PREFIX, SignIn, Visit};
+use crate::telemetry::{Metrics, RequestId, RequestIds, WorkerMetrics};
 
 pub use error::AccessError;
-pub use gate::{Permit, Person};
+pub use gate::{OpenBook, Permit, Person};
 pub use private::{
     App, AppConfig, AssertionError, Assertions, Balance, ClientHeaders, HeaderRules, HealthCheck, IdentityHeaders,
     Protocol, RouteError, Routes, Scheme, SecretStore, StoreFailure, UpstreamConfig, UpstreamTls, Upstreams,
 };
 pub use refusal::REFUSAL_WORDS;
 use refusal::Refusal;
+pub use review::Reviewer;
 use served::Served;
 use stream::AppBook;
 
@@ -95,6 +98,7 @@ pub struct Gateway {
     ids: RequestIds,
     metrics: Arc<Metrics>,
     worker: Arc<WorkerMetrics>,
+    open: Arc<OpenBook>,
     index: usize,
 }
 
@@ -109,6 +113,8 @@ struct Local {
     anonymous: Cut,
     /// Whom this worker met lately.
     people: gate::KnownPeople,
+    /// Every yes of this worker that is still in use, of this and earlier generations.
+    open: Arc<OpenBook>,
 }
 
 /// What the gateway remembers of one client connection.
@@ -124,6 +130,8 @@ struct Asked<'a> {
     host: &'a str,
     client: IpAddr,
     app: &'a Arc<App>,
+    book: &'a Arc<AppBook>,
+    id: RequestId,
     /// When it came; read once, because the clock costs.
     now: UnixTime,
     tick: Tick,
@@ -138,19 +146,20 @@ impl Gateway {
         metrics: Arc<Metrics>,
         ids: RequestIds,
         tunnel_ends: TunnelEnds,
+        open: Arc<OpenBook>,
         index: usize,
     ) -> Self {
         let worker = metrics.worker(index).unwrap_or_default();
         let upstreams = Arc::new(Upstreams::default().with_tunnel_ends(tunnel_ends));
-        let local = Mutex::new(Arc::new(Local::of(world.current(), &metrics, &worker, &upstreams, index)));
-        Self { world, local, upstreams, control, ids, metrics, worker, index }
+        let first = Local::of(world.current(), &metrics, &worker, &upstreams, (&open, index));
+        Self { world, local: Mutex::new(Arc::new(first)), upstreams, control, ids, metrics, worker, open, index }
     }
 
     fn local(&self) -> Arc<Local> {
         let mut local = self.local.lock().unwrap_or_else(PoisonError::into_inner);
         if local.number != self.world.number() {
-            *local =
-                Arc::new(Local::of(self.world.current(), &self.metrics, &self.worker, &self.upstreams, self.index));
+            let mine = (&self.open, self.index);
+            *local = Arc::new(Local::of(self.world.current(), &self.metrics, &self.worker, &self.upstreams, mine));
         }
         Arc::clone(&local)
     }
@@ -183,7 +192,10 @@ impl Gateway {
         let Some(app) = local.world.routes.find(&host, parts.uri.path()) else {
             return refuse(&Refusal::NoSuchApp, served);
         };
-        served.for_app(local, app);
+        let Some(book) = usize::try_from(app.id.0).ok().and_then(|at| local.apps.get(at)) else {
+            return refuse(&Refusal::NoSuchApp, served);
+        };
+        served.for_app(book);
         if respond::is_preflight(&parts, app) {
             return respond::preflight(&parts, app);
         }
@@ -192,7 +204,7 @@ impl Gateway {
         }
         // The app's own spelling of its host: borrowed from this generation, so nothing is copied per request.
         let (now, tick) = (local.world.clock.now(), served.began());
-        let asked = Asked { connection, host: &app.config.host, client, app, now, tick };
+        let asked = Asked { connection, host: &app.config.host, client, app, book, id: served.id(), now, tick };
         drop(host);
         self.to_app(local, &asked, Request::from_parts(parts, body), audience, served).await
     }
@@ -233,13 +245,15 @@ impl Gateway {
                     Err(error) => respond::fail(local, audience, asked.app, &error, served),
                 }
             }
-            Err(Refusal::SignIn) => {
-                served.must_sign_in(local, asked, &request);
-                challenge(local, asked, request, served).await
-            }
             Err(refusal) => {
+                if matches!(refusal, Refusal::SignIn) {
+                    served.must_sign_in(local, asked, &request);
+                }
                 served.blocked(local, asked, &request, &refusal);
-                respond::refuse(local, audience, Some(asked.app), &refusal, served)
+                match ask::Ask::of(&refusal) {
+                    Some(what) => ask::ask(local, asked, request, served, what).await,
+                    None => respond::refuse(local, audience, Some(asked.app), &refusal, served),
+                }
             }
         }
     }
@@ -294,24 +308,6 @@ fn placed<'a>(local: &Local, connection: &Connection, parts: &'a Parts) -> Resul
     Ok((host, client))
 }
 
-/// Somebody without a session on an app host.
-async fn challenge(local: &Local, asked: &Asked<'_>, request: Request<Incoming>, served: &Served) -> Response<Body> {
-    let (parts, body) = request.into_parts();
-    let form = match Unauthenticated::of(&parts.method, &parts.headers, asked.host) {
-        Unauthenticated::Form => collect(body).await,
-        Unauthenticated::Navigation | Unauthenticated::Program => None,
-    };
-    local.world.sign_in.challenge(&Asker {
-        host: asked.host,
-        path_and_query: parts.uri.path_and_query().map_or("/", |path| path.as_str()),
-        method: &parts.method,
-        headers: &parts.headers,
-        cors_origins: &asked.app.config.cors_origins,
-        form: form.as_deref(),
-        request_id: served.id(),
-    })
-}
-
 impl Handler for Gateway {
     type Connection = Connection;
 
@@ -338,11 +334,12 @@ impl Local {
         metrics: &Metrics,
         worker: &Arc<WorkerMetrics>,
         upstreams: &Upstreams,
-        index: usize,
+        (open, index): (&Arc<OpenBook>, usize),
     ) -> Self {
         let book = |app: &Arc<App>| {
             Arc::new(AppBook {
-                name: Arc::clone(&app.name),
+                name: (*app.name).into(),
+                host: app.config.host.as_str().into(),
                 app: metrics.app(&app.name, index),
                 worker: Arc::clone(worker),
                 audit: world.audit.clone(),
@@ -351,7 +348,14 @@ impl Local {
         };
         let apps: Vec<Arc<AppBook>> = world.routes.apps().iter().map(book).collect();
         upstreams.count_in(apps.iter().map(|book| Arc::clone(&book.app)).collect());
-        Self { number: world.number(), world, apps, anonymous: Cut::new(), people: gate::KnownPeople::new() }
+        Self {
+            number: world.number(),
+            world,
+            apps,
+            anonymous: Cut::new(),
+            people: gate::KnownPeople::new(),
+            open: Arc::clone(open),
+        }
     }
 }
 

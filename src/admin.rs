@@ -3,10 +3,12 @@
 //! Nothing of it is reachable through the data plane. Everything but `/live`, `/ready` and `/metrics` needs the bearer
 //! token, also from loopback: any page in a browser on this machine can send requests there.
 
+mod actions;
 mod api;
 mod guard;
 mod readiness;
 mod serve;
+mod task_line;
 pub mod token;
 
 use std::future::Future;
@@ -17,10 +19,14 @@ use std::sync::Arc;
 pub use api::{Ended, SessionLine, SessionList};
 pub use readiness::{Condition, Readiness};
 pub use serve::{AdminError, AdminListener};
+pub use task_line::{
+    BrakesLine, MarkLine, OrderBody, PreviewLine, PreviewList, Released, StopLine, TaskLine, TaskList, UsedLine,
+};
 
 use crate::audit::AuditLog;
 use crate::cut::CutReason;
 use crate::facts::{SharedClock, UserKey};
+use crate::risk_control::Actions;
 use crate::session::{SessionInfo, SessionKey, Sessions};
 use crate::telemetry::{Metrics, Secret};
 
@@ -46,6 +52,8 @@ pub struct Services<S = Sessions> {
     pub audit: AuditLog,
     /// What `/ready` answers.
     pub readiness: Readiness,
+    /// What is done to accounts.
+    pub actions: Actions,
     /// Loads the configuration anew.
     pub reload: Reload,
     /// The time.

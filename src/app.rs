@@ -1,5 +1,6 @@
 //! Layer 6: the composition root. Wires every part from one configuration, runs until told to stop, swaps generations.
 
+mod actions;
 mod reading;
 mod reload;
 mod world;
@@ -14,7 +15,7 @@ use std::time::Duration;
 use serde::Serialize;
 use tokio::runtime::Handle;
 
-use crate::access::{AssertionError, Assertions, Gateway, REFUSAL_WORDS, RouteError, World};
+use crate::access::{AssertionError, Assertions, Gateway, OpenBook, REFUSAL_WORDS, Reviewer, RouteError, World};
 use crate::admin::{self, AdminError, AdminListener, Condition, Readiness, Services};
 use crate::audit::{self, AuditError, AuditLog};
 use crate::config::Config;
@@ -24,6 +25,7 @@ use crate::entra::EntraError;
 use crate::facts::SharedClock;
 use crate::generation::Generation;
 use crate::peers::Peers;
+use crate::risk_control::Actions;
 use crate::session::{SessionError, Sessions};
 use crate::store::{Keyring, KeyringError, Store, StoreError};
 use crate::telemetry::{self, LogConfig, LogError, LogGuard, Metrics, NoRandomness, RequestIds};
@@ -58,6 +60,7 @@ struct Lasting {
     world: Arc<Generation<World>>,
     base: Base,
     certificates: Arc<Certificates>,
+    actions: Actions,
     config: std::sync::Mutex<Config>,
 }
 
@@ -189,7 +192,9 @@ impl App {
         let announce = config.announce;
         let world = Arc::new(Generation::new(world::build(&base, &config, None)?));
         base.metrics.control.reloaded(Some(world.number()));
-        let lasting = Arc::new(Lasting { world, base, certificates, config: std::sync::Mutex::new(config) });
+        let actions = actions::open(&base, &config, &world)?;
+        let config = std::sync::Mutex::new(config);
+        let lasting = Arc::new(Lasting { world, base, certificates, actions, config });
         lasting.show_certificates();
         let (admin, readiness) = lasting.admin().await?;
         let addresses = Addresses {
@@ -238,12 +243,15 @@ impl App {
         let (closing, over) = (Shutdown::new(), Shutdown::new());
         let background = self.background(&over);
         let announcing = base.control.spawn(self.announce(shutdown, closing.clone()));
+        let books: Vec<Arc<OpenBook>> = (0..self.edge.workers()).map(|_| Arc::default()).collect();
+        let reviewing = self.review(books.clone(), &over);
         let (gateways, ids, ends) = (Arc::clone(&self.lasting), self.ids, self.edge.tunnel_ends());
         let served = self.edge.run(
             move |index| {
                 let Lasting { world, base, .. } = &*gateways;
                 let (control, metrics) = (base.control.clone(), Arc::clone(&base.metrics));
-                Arc::new(Gateway::new(Arc::clone(world), control, metrics, ids.fork(index), ends.clone(), index))
+                let open = books.get(index).cloned().unwrap_or_default();
+                Arc::new(Gateway::new(Arc::clone(world), control, metrics, ids.fork(index), ends.clone(), open, index))
             },
             closing,
         );
@@ -255,7 +263,7 @@ impl App {
         announcing.abort();
         forget_addresses(&state_dir);
         over.begin();
-        for task in background {
+        for task in background.into_iter().chain([reviewing]) {
             // Each of them ends by itself once it is told to; only a panic inside could be reported here.
             let _ended = task.await;
         }
@@ -275,6 +283,14 @@ impl App {
             tokio::time::sleep(span).await;
             closing.begin();
         }
+    }
+
+    /// Takes back what is open when somebody's standing, the rules or the time changed.
+    fn review(&self, books: Vec<Arc<OpenBook>>, over: &Shutdown) -> tokio::task::JoinHandle<()> {
+        let (base, stop) = (&self.lasting.base, over.clone());
+        let world = Arc::clone(&self.lasting.world);
+        let reviewer = Reviewer::new(world, books, base.directory.clone(), Arc::clone(&base.metrics));
+        base.control.spawn(reviewer.run(async move { stop.begun().await }))
     }
 
     fn background(&self, over: &Shutdown) -> Vec<tokio::task::JoinHandle<()>> {
@@ -322,9 +338,14 @@ impl App {
                 () = sync.run() => {}
             }
         };
+        let stop = over.clone();
+        let actions = self.lasting.actions.clone().run_background(async move { stop.begun().await });
+        let stop = over.clone();
+        let accounts = actions::accounts(base).run(async move { stop.begun().await });
         let control = &base.control;
         let tasks = [control.spawn(sessions), control.spawn(watch), control.spawn(watched), control.spawn(keys)];
-        tasks.into_iter().chain([control.spawn(sync)]).collect()
+        let of_people = [control.spawn(sync), control.spawn(actions), control.spawn(accounts)];
+        tasks.into_iter().chain(of_people).collect()
     }
 }
 
@@ -354,6 +375,7 @@ impl Lasting {
             sessions: self.base.sessions.clone(),
             metrics: Arc::clone(&self.base.metrics),
             audit: self.base.audit.clone(),
+            actions: self.actions.clone(),
             readiness: readiness.clone(),
             reload: Arc::new(move || {
                 let reloader = reloader.clone();

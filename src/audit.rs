@@ -14,7 +14,10 @@ use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
 
-pub use event::{AdminAction, AuthKind, Decision, EndedBy, Event, Permission, SessionId, SignIn, StreamCut, Who};
+pub use event::{
+    AccountAction, AdminAction, AuthKind, Decision, EndedBy, Event, Permission, SessionId, SignIn, StreamCut,
+    VerdictChange, WarningContinued, Who,
+};
 
 use crate::facts::{SharedClock, UnixTime};
 use crate::policy::Verdict;

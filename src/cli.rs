@@ -1,5 +1,7 @@
 //! Layer 7: the command line. Each command is one file; everything is printed through one [`Output`].
 
+mod action;
+mod admin_client;
 mod check;
 #[cfg(feature = "simulator")]
 mod demo;
@@ -12,6 +14,7 @@ mod run;
 mod session;
 #[cfg(feature = "simulator")]
 mod simulate;
+mod user;
 
 pub use doctor::{Finding, Health};
 pub use output::Output;
@@ -35,12 +38,14 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Check(check::Arguments),
-    Explain(explain::Arguments),
+    Explain(Box<explain::Arguments>),
     Doctor(doctor::Arguments),
     Init(init::Arguments),
     Run(run::Arguments),
     /// List and end sessions of a running gateway.
     Session(session::SessionArgs),
+    User(user::UserArgs),
+    Action(action::ActionArgs),
     #[cfg(feature = "simulator")]
     Demo(demo::Arguments),
     #[cfg(feature = "simulator")]
@@ -99,6 +104,8 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>, output: &mut Output) 
         Command::Init(arguments) => init::run(&arguments, output),
         Command::Run(arguments) => run::run(&arguments, output),
         Command::Session(arguments) => session::main(arguments, output),
+        Command::User(arguments) => user::main(arguments, output),
+        Command::Action(arguments) => action::main(arguments, output),
         #[cfg(feature = "simulator")]
         Command::Demo(arguments) => demo::run(&arguments, output),
         #[cfg(feature = "simulator")]

@@ -20,7 +20,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::document::{Document, Problem, Problems};
-use crate::policy::{self, Rule, Verdict, Who};
+use crate::policy::{self, RiskControl, Rule, Verdict, Who};
 
 /// Why no configuration could be made. The one that runs stays.
 #[derive(Debug, thiserror::Error)]
@@ -68,11 +68,16 @@ impl Config {
             Err(ConfigError::Read { path, source }) if outcome.is_ok() => {
                 return Err(ConfigError::Read { path, source });
             }
-            Err(_) => Ok(Vec::new()),
+            Err(_) => policy::text::parse(&rules_path, "", &names),
         };
         match (outcome, rules) {
             (Ok(mut config), Ok(rules)) => {
-                config.rules = rules;
+                let asks = build::stale_challenges(&document, &file, &rules.risk.settings);
+                if !asks.is_empty() {
+                    return Err(ConfigError::Invalid(Problems::new(asks)));
+                }
+                config.rules = rules.access;
+                config.risk = RiskControl { apps: config.risk.apps, ..rules.risk };
                 config.warnings.extend(unwise(&config, &rules_path));
                 config.path = Some(path.to_owned());
                 config.files.push(path.to_owned());

@@ -6,8 +6,8 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
-use std::task::{Context, Poll, ready};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll};
 
 use tokio::sync::Notify;
 use tokio::sync::futures::OwnedNotified;
@@ -55,27 +55,60 @@ impl CutReason {
 
 #[derive(Debug)]
 struct State {
-    /// Zero while the yes stands, else the reason's code. Written once.
-    code: AtomicU8,
+    /// Whose turn it is, above the low byte, and in it zero while the yes stands, else the reason's code.
+    word: AtomicU64,
     raised: Arc<Notify>,
 }
 
-/// A shared handle to one signal; clones see the same state.
+impl State {
+    fn new() -> Arc<Self> {
+        Arc::new(Self { word: AtomicU64::new(0), raised: Arc::new(Notify::new()) })
+    }
+
+    /// The reason raised in `turn`; of another turn nothing is said.
+    fn reason(&self, turn: u64) -> Option<CutReason> {
+        let word = self.word.load(Ordering::Acquire);
+        let code = u8::try_from(word & 0xff).unwrap_or(0);
+        if word >> 8 == turn { CutReason::from_code(code) } else { None }
+    }
+}
+
+/// A shared handle to one signal; clones see the same state. A signal may hang under another: raising that one raises
+/// it too.
 #[derive(Debug, Clone)]
 pub struct Cut {
     state: Arc<State>,
+    turn: u64,
+    above: Option<Arc<State>>,
 }
 
 impl Cut {
     /// A signal that has not been raised.
     #[must_use]
     pub fn new() -> Self {
-        Self { state: Arc::new(State { code: AtomicU8::new(0), raised: Arc::new(Notify::new()) }) }
+        Self { state: State::new(), turn: 0, above: None }
+    }
+
+    /// A signal of its own that is also raised when `above` is. Only one level is followed, so `above` must not hang
+    /// under a third.
+    #[must_use]
+    pub fn under(above: &Self) -> Self {
+        Self { state: State::new(), turn: 0, above: Some(Arc::clone(&above.state)) }
+    }
+
+    /// The same memory as a new signal under `above`, for who hands out many in a row. Handles of the turn before are
+    /// not raised any more, whatever happens.
+    #[must_use]
+    pub fn renewed(&self, above: &Self) -> Self {
+        let turn = self.turn.wrapping_add(1) & TURNS;
+        self.state.word.store(turn << 8, Ordering::Release);
+        Self { state: Arc::clone(&self.state), turn, above: Some(Arc::clone(&above.state)) }
     }
 
     /// Raises the signal and wakes every waiter. The first reason stays; later calls change nothing.
     pub fn raise(&self, reason: CutReason) {
-        let first = self.state.code.compare_exchange(0, reason as u8, Ordering::AcqRel, Ordering::Acquire).is_ok();
+        let (quiet, raised) = (self.turn << 8, (self.turn << 8) | u64::from(reason as u8));
+        let first = self.state.word.compare_exchange(quiet, raised, Ordering::AcqRel, Ordering::Acquire).is_ok();
         if first {
             self.state.raised.notify_waiters();
         }
@@ -84,21 +117,26 @@ impl Cut {
     /// The reason, once raised.
     #[must_use]
     pub fn reason(&self) -> Option<CutReason> {
-        CutReason::from_code(self.state.code.load(Ordering::Acquire))
+        // What is above never has a second turn.
+        self.state.reason(self.turn).or_else(|| self.above.as_ref().and_then(|above| above.reason(0)))
     }
 
     /// Whether the signal has been raised.
     #[must_use]
     pub fn is_raised(&self) -> bool {
-        self.state.code.load(Ordering::Acquire) != 0
+        self.reason().is_some()
     }
 
     /// A future that ends with the reason when the signal is raised; at once if it already is.
     #[must_use]
     pub fn raised(&self) -> Raised {
-        Raised { notified: Box::pin(Arc::clone(&self.state.raised).notified_owned()), cut: self.clone() }
+        let waiter = |state: &Arc<State>| Box::pin(Arc::clone(&state.raised).notified_owned());
+        Raised { own: waiter(&self.state), above: self.above.as_ref().map(waiter), cut: self.clone() }
     }
 }
+
+/// Turns of one signal before the first comes again.
+const TURNS: u64 = u64::MAX >> 8;
 
 impl Default for Cut {
     fn default() -> Self {
@@ -109,7 +147,8 @@ impl Default for Cut {
 /// See [`Cut::raised`]. Boxed inside, because the waiter's place in the list must not move.
 #[derive(Debug)]
 pub struct Raised {
-    notified: Pin<Box<OwnedNotified>>,
+    own: Pin<Box<OwnedNotified>>,
+    above: Option<Pin<Box<OwnedNotified>>>,
     cut: Cut,
 }
 
@@ -117,13 +156,26 @@ impl Future for Raised {
     type Output = CutReason;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<CutReason> {
-        // `notify_waiters` reaches every `Notified` made before it, and `code` is written before it is called: a
-        // future made before the raise is notified, one made after sees the code.
-        if let Some(reason) = self.cut.reason() {
-            return Poll::Ready(reason);
+        loop {
+            // `notify_waiters` reaches every `Notified` made before it, and the word is written before it is called: a
+            // future made before the raise is notified, one made after sees the word.
+            if let Some(reason) = self.cut.reason() {
+                return Poll::Ready(reason);
+            }
+            let mut woken = false;
+            if self.own.as_mut().poll(cx).is_ready() {
+                // Another turn's raise: this handle waits on.
+                self.own = Box::pin(Arc::clone(&self.cut.state.raised).notified_owned());
+                woken = true;
+            }
+            if self.above.as_mut().is_some_and(|above| above.as_mut().poll(cx).is_ready()) {
+                self.above = self.cut.above.as_ref().map(|above| Box::pin(Arc::clone(&above.raised).notified_owned()));
+                woken = true;
+            }
+            if !woken {
+                return Poll::Pending;
+            }
         }
-        ready!(self.notified.as_mut().poll(cx));
-        Poll::Ready(self.cut.reason().unwrap_or(CutReason::VerdictChanged))
     }
 }
 
@@ -148,5 +200,38 @@ mod tests {
         let raised = cut.raised();
         cut.raise(CutReason::Expired);
         assert_eq!(raised.await, CutReason::Expired);
+    }
+
+    #[tokio::test]
+    async fn a_signal_under_another_is_raised_by_either_and_raises_only_itself() {
+        let above = Cut::new();
+        let (first, second) = (Cut::under(&above), Cut::under(&above));
+        let (one, two) = (tokio::spawn(first.raised()), tokio::spawn(second.raised()));
+        tokio::task::yield_now().await;
+        first.raise(CutReason::VerdictChanged);
+        assert_eq!(one.await.unwrap(), CutReason::VerdictChanged);
+        assert!(!second.is_raised() && !above.is_raised());
+        above.raise(CutReason::SignedOut);
+        assert_eq!(two.await.unwrap(), CutReason::SignedOut);
+        assert_eq!(first.reason(), Some(CutReason::VerdictChanged));
+    }
+
+    #[tokio::test]
+    async fn a_handle_of_an_earlier_turn_hears_nothing_of_the_next() {
+        let above = Cut::new();
+        let first = Cut::under(&above);
+        first.raise(CutReason::VerdictChanged);
+        let second = first.renewed(&above);
+        assert!(!first.is_raised() && !second.is_raised());
+        let stale = tokio::spawn(first.raised());
+        let waiter = tokio::spawn(second.raised());
+        tokio::task::yield_now().await;
+        first.raise(CutReason::Revoked);
+        assert!(!second.is_raised(), "an earlier turn's handle raises nothing");
+        second.raise(CutReason::Expired);
+        assert_eq!(waiter.await.unwrap(), CutReason::Expired);
+        assert!(!stale.is_finished());
+        above.raise(CutReason::SignedOut);
+        assert_eq!(stale.await.unwrap(), CutReason::SignedOut);
     }
 }

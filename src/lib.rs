@@ -17,6 +17,7 @@ pub mod edge;
 pub mod directory;
 pub mod sign_in;
 pub mod access;
+pub mod risk_control;
 pub mod admin;
 #[cfg(feature = "simulator")]
 pub mod simulator;

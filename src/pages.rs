@@ -6,14 +6,16 @@
 mod body;
 mod content;
 mod headers;
+mod help;
 mod json;
 mod problem;
 
 use bytes::Bytes;
 use http::{HeaderValue, Response};
 
-pub use content::{AppLink, Blocked, KeptPost, Page, Portal, SignedInAs};
-pub use problem::{BadRequestWord, SignInProblem};
+pub use content::{AppLink, AtRisk, Blocked, KeptPost, KeptWhile, Page, Portal, SignedInAs, Warning};
+pub use help::Help;
+pub use problem::{BadRequestWord, Caution, SignInProblem, StepUpProblem};
 
 use headers::Policies;
 
@@ -31,6 +33,8 @@ pub enum Audience {
 pub struct Config {
     /// Shown beside the product's name.
     pub organisation: Option<String>,
+    /// Where people who are held up find help.
+    pub help: Help,
     /// Origins (`https://login.microsoftonline.com`) of the identity provider: a sign-out form may end there, and
     /// front-channel sign-out may be framed by them. Anything that is not a plain https or loopback origin is left out.
     pub provider_origins: Vec<String>,
@@ -40,6 +44,7 @@ pub struct Config {
 #[derive(Debug, Clone)]
 pub struct Pages {
     organisation: Option<String>,
+    help: Help,
     policies: Policies,
 }
 
@@ -47,7 +52,8 @@ impl Pages {
     /// A renderer for this organisation.
     #[must_use]
     pub fn new(config: Config) -> Self {
-        Self { organisation: config.organisation, policies: Policies::new(&config.provider_origins) }
+        let policies = Policies::new(&config.provider_origins);
+        Self { organisation: config.organisation, help: config.help, policies }
     }
 
     /// The complete answer. `request_id` is shown, so that a person can name it to support.
@@ -55,7 +61,7 @@ impl Pages {
     pub fn respond(&self, page: &Page<'_>, audience: Audience, request_id: &str) -> Response<Bytes> {
         let (content_type, body) = match audience {
             Audience::Browser => {
-                let html = body::html(page, self.organisation.as_deref(), request_id);
+                let html = body::html(page, self.organisation.as_deref(), &self.help, request_id);
                 ("text/html; charset=utf-8", Bytes::from(html))
             }
             Audience::Api => ("application/json", Bytes::from(json::twin(page, request_id))),

@@ -4,11 +4,13 @@
 //! that is alive, and decides: what is not in it is over. The cache has the sessions in use; evicting one costs a read
 //! and never changes an answer, because the index hands out the one instance as long as anybody holds it.
 
+mod binding;
 mod ending;
 mod id;
 mod index;
 mod live;
 mod opening;
+mod passed;
 mod pulse;
 mod record;
 mod sweep;
@@ -20,11 +22,12 @@ use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
 
 use crate::cut::CutReason;
-use crate::facts::{SharedClock, Subject, Tick, UnixTime, UserKey};
+use crate::facts::{Proof, SharedClock, Subject, Tick, UnixTime, UserKey};
 use crate::peers::Peers;
 use crate::store::{Batch, Keyring, Store, StoreError, Table};
 use crate::telemetry::Secret;
 
+pub use ending::Which;
 pub use live::{RefreshTicket, Session, StreamGuard};
 
 use ending::Unfinished;
@@ -88,6 +91,8 @@ pub struct NewSession {
     pub authenticated: UnixTime,
     /// For silent refresh; sealed at rest.
     pub refresh_token: Option<Secret<String>>,
+    /// Step-ups that the sign-in itself already shows.
+    pub proofs: Vec<Proof>,
 }
 
 /// One line of `portcullis session ls`; holds no secret.
@@ -226,31 +231,6 @@ impl Sessions {
         Ok((session, value))
     }
 
-    /// Binds another host to the session and returns that host's cookie. Durable when it returns.
-    ///
-    /// # Errors
-    /// When the store cannot write, or the session is over.
-    pub async fn bind_host(&self, session: &Arc<Session>, host: &str) -> Result<CookieValue, SessionError> {
-        let inner = &self.inner;
-        let (cookie, value) = inner.cookies.issue(host)?;
-        let binding = Binding { session: session.key, host: host.into() };
-        let sealed = binding.seal(&inner.keyring, &cookie)?;
-        let mut batch = Batch::new();
-        batch.put_if((Table::Sessions, &session.key.0), Table::HostBindings, &cookie.0, &sealed);
-        let dropped = inner.index().entry(&session.key).ok_or(SessionError::Over)?.add_cookie(cookie, host);
-        for old in dropped {
-            batch.delete(Table::HostBindings, &old.0);
-            inner.cache.invalidate(&old);
-        }
-        inner.store.write(batch).await?;
-        inner.cache.insert(cookie, Arc::clone(session));
-        if session.cut.is_raised() {
-            inner.cache.invalidate(&cookie);
-            return Err(SessionError::Over);
-        }
-        Ok(value)
-    }
-
     /// The session with this key, from memory or store.
     ///
     /// # Errors
@@ -350,6 +330,7 @@ impl Sessions {
         subject: Subject,
         refresh_token: Option<Secret<String>>,
     ) -> Result<(), SessionError> {
+        let _turn = session.writing.lock().await;
         session.renew(subject.clone())?;
         self.inner.index().entry(&session.key).ok_or(SessionError::Over)?.show(&subject);
         let mut record = self.record(&session.key).await?.ok_or(SessionError::Over)?;
@@ -409,6 +390,7 @@ impl Inner {
             email: Arc::clone(&record.subject.email),
             sid: record.sid.as_deref().map(Arc::from),
             created: record.created,
+            authenticated: record.authenticated,
             expires: record.expires,
             pulse: Arc::clone(&pulse),
             live: Weak::new(),

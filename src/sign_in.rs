@@ -3,7 +3,7 @@
 //! One session per person and browser lives at the sign-in host. Each app host gets its own cookie, bound to that
 //! session through a one-time code on the way back, so a second app opens without a question and ending the session
 //! ends all of them. The walk: app host [`SignIn::challenge`] -> sign-in host `login` -> provider -> `callback` ->
-//! app host `enter` -> the page that was asked for.
+//! app host `enter` -> the page that was asked for. A step-up goes the same way; a warning stays on the app host.
 
 mod browser;
 mod callback;
@@ -18,6 +18,8 @@ mod refresh;
 mod reply;
 mod seal;
 mod start;
+mod step_up;
+mod warning;
 
 use std::sync::Arc;
 
@@ -27,7 +29,7 @@ use http::{HeaderMap, Method, Response};
 use crate::audit::{AuditLog, Event, SessionId, SignIn as SignInRecord, Who};
 use crate::edge::Body;
 use crate::entra::RelyingParty;
-use crate::facts::{SharedClock, Subject, UnixTime};
+use crate::facts::{AuthContext, SharedClock, UnixTime};
 use crate::pages::{Audience, Page, Pages};
 use crate::peers::Peers;
 use crate::session::{Lookup, Session, Sessions};
@@ -38,6 +40,7 @@ use crate::telemetry::{Metrics, RequestId};
 pub use config::{AppLink, Config};
 pub use error::SignInError;
 pub use start::{Asker, Unauthenticated, allow_origin, is_shown};
+pub use warning::Warned;
 
 /// Everything under this prefix is the gateway's own on every host; exact paths only, never proxied.
 pub const PREFIX: &str = "/.portcullis/";
@@ -112,6 +115,9 @@ impl SignIn {
             ("frontchannel-logout", true) => logout::front_channel(self, &visit).await,
             ("", true) if visit.path == "/" => portal::portal(self, &visit).await,
             ("sign-in", false) => start::begin(self, &visit).await,
+            ("step-up", false) => step_up::begin(self, &visit).await,
+            ("warning", false) => warning::show(self, &visit).await,
+            ("continue", false) => warning::go_on(self, &visit).await,
             ("enter", false) => enter::enter(self, &visit).await,
             ("resume", false) => enter::resume(self, &visit),
             ("sign-out", false) => Ok(self.to_sign_out(&visit)),
@@ -124,7 +130,20 @@ impl SignIn {
     /// How somebody without a session is answered on an app host: a redirect, a held-back form, or 401 JSON.
     #[must_use]
     pub fn challenge(&self, asker: &Asker<'_>) -> Response<Body> {
-        start::challenge(self, asker)
+        start::challenge(self, asker, None)
+    }
+
+    /// How somebody is answered who has to prove more first: a redirect, a held-back form, or 401 JSON that names the
+    /// context. Needs no session; without one both are asked for at once.
+    #[must_use]
+    pub fn step_up(&self, asker: &Asker<'_>, context: AuthContext) -> Response<Body> {
+        start::challenge(self, asker, Some(context))
+    }
+
+    /// How somebody is answered who has to read a warning first: the page, a held-back form, or 403 JSON.
+    #[must_use]
+    pub fn warn(&self, warned: &Warned<'_>) -> Response<Body> {
+        warning::warn(self, warned)
     }
 
     /// Renews what the provider says about a session in the background, if it is due. Never waits.
@@ -171,17 +190,17 @@ impl SignIn {
         self.parts.clock.now()
     }
 
-    fn signed_in(&self, visit: &Visit, subject: &Subject, session: &Session) {
-        let session = Some(SessionId::of(&session.key.0));
-        let who = Who { user: subject.user, name: Arc::clone(&subject.name), session };
-        self.ended(visit, SignInOutcome::SignedIn, Some(who));
+    fn who(&self, session: &Session) -> Who {
+        let session_id = Some(SessionId::of(&session.key.0));
+        Who { user: session.user, name: Arc::clone(&session.subject().name), session: session_id }
     }
 
     fn failed(&self, visit: &Visit, outcome: SignInOutcome) {
         self.ended(visit, outcome, None);
     }
 
-    fn ended(&self, visit: &Visit, outcome: SignInOutcome, who: Option<Who>) {
+    fn ended(&self, visit: &Visit, outcome: SignInOutcome, session: Option<&Session>) {
+        let who = session.map(|session| self.who(session));
         self.parts.metrics.control.signed_in(outcome);
         self.record(Event::SignIn(Box::new(SignInRecord {
             request: visit.request_id,

@@ -29,13 +29,37 @@ pub enum Table {
     HostBindings,
     /// Name to sealed secret of the gateway itself, such as a signing key.
     Secrets,
+    /// Tenant and number to a user or group as the directory told it. Personal data, not sealed: see `directory`.
+    DirectoryObjects,
+    /// Tenant, full reading, group and first member to a run of members of the group.
+    DirectoryMembers,
+    /// Tenant and what is read to where the reading stands.
+    DirectoryRounds,
+    /// Tenant and account to its risk.
+    Risk,
+    /// Tenant and account to what an administrator said of it by hand.
+    Holds,
+    /// Task number to sealed account action; one further key for what their brakes remember.
+    Tasks,
     /// Facts about the file, such as its format, and small facts of the gateway, such as what a tenant allows.
     Meta,
 }
 
 impl Table {
     /// Every table.
-    pub const ALL: [Self; 5] = [Self::Sessions, Self::LastUse, Self::HostBindings, Self::Secrets, Self::Meta];
+    pub const ALL: [Self; 11] = [
+        Self::Sessions,
+        Self::LastUse,
+        Self::HostBindings,
+        Self::Secrets,
+        Self::DirectoryObjects,
+        Self::DirectoryMembers,
+        Self::DirectoryRounds,
+        Self::Risk,
+        Self::Holds,
+        Self::Tasks,
+        Self::Meta,
+    ];
 
     /// Its name in the file.
     #[must_use]
@@ -45,6 +69,12 @@ impl Table {
             Self::LastUse => "last_use",
             Self::HostBindings => "host_bindings",
             Self::Secrets => "secrets",
+            Self::Tasks => "tasks",
+            Self::DirectoryObjects => "directory_objects",
+            Self::DirectoryMembers => "directory_members",
+            Self::DirectoryRounds => "directory_rounds",
+            Self::Risk => "risk",
+            Self::Holds => "holds",
             Self::Meta => "meta",
         }
     }

@@ -1,14 +1,18 @@
 //! The one gate: session and policy in, a [`Permit`] or a refusal out. The only place that grants.
 
 mod known;
+mod open;
 mod permit;
 mod person;
 
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use http::Request;
 
 pub(super) use known::KnownPeople;
+pub(super) use open::Flight;
+pub use open::OpenBook;
 pub use permit::Permit;
 pub use person::Person;
 
@@ -16,7 +20,7 @@ use super::private::CachedAssertion;
 use super::refusal::Refusal;
 use super::{Asked, Local};
 use crate::facts::{Destination, Facts, Passed, RiskFeed, Standing, UnixTime};
-use crate::policy::{Reason, Verdict};
+use crate::policy::{Decision, Reason, Verdict};
 use crate::session::{CookieKey, Lookup, Session};
 use crate::sign_in::cookie;
 use crate::telemetry::WorkerMetrics;
@@ -29,7 +33,6 @@ pub(super) type Memo = Mutex<Option<Remembered>>;
 pub(super) struct Remembered {
     host: Box<str>,
     cookie: Box<[u8]>,
-    version: u64,
     generation: u64,
     person: Arc<Person>,
 }
@@ -37,42 +40,63 @@ pub(super) struct Remembered {
 /// The gate. Whoever reaches a destination passed here.
 ///
 /// # Errors
-/// A [`Refusal`]: not signed in, blocked, or the session store cannot say.
+/// A [`Refusal`]: not signed in, warned, challenged, blocked, or the session store cannot say.
 pub(super) async fn pass<B>(
     local: &Local,
     asked: &Asked<'_>,
     request: &Request<B>,
     worker: &WorkerMetrics,
 ) -> Result<Permit, Refusal> {
-    let person = match cookie::find(request.headers(), cookie::SESSION).one() {
-        None => None,
-        Some(value) => match remembered(local, asked, value) {
-            Some(person) => {
-                worker.session_memo_hits.up();
-                Some(person)
-            }
-            None => verified(local, asked, value, worker).await?,
-        },
-    };
-    let decision = local.world.policy.decide(&facts(person.as_deref(), asked, request));
-    worker.decided(decision.reason);
-    let refused = |person| match decision.verdict {
-        Verdict::Block if matches!(decision.reason, Reason::SignInRequired | Reason::SignInRevoked) => Refusal::SignIn,
-        Verdict::Challenge => Refusal::Challenged { decision: decision.clone(), person },
-        Verdict::Warn => Refusal::Warned { decision: decision.clone(), person },
-        Verdict::Block | Verdict::Allow | Verdict::Monitor => Refusal::Blocked { decision: decision.clone(), person },
-    };
-    if !decision.verdict.forwards() {
-        return Err(refused(person));
+    loop {
+        let person = known(local, asked, request, worker).await?;
+        let decision = local.world.policy.decide(&facts(person.as_deref(), asked, request));
+        worker.decided(decision.verdict, decision.reason);
+        if !decision.verdict.forwards() {
+            return Err(refused(decision, person));
+        }
+        let above = person.as_ref().map_or(&local.anonymous, |person| &person.session.cut);
+        let flight = Flight {
+            request: asked.id,
+            person: person.clone(),
+            book: Arc::clone(asked.book),
+            method: request.method().clone(),
+            path: request.uri().path_and_query().cloned(),
+            client: asked.client,
+        };
+        let (entry, cut) = local.open.enter(flight, above);
+        // Whoever takes a yes back looks into the book once. What changed before this one was in it is seen here.
+        if person.as_ref().is_none_or(|person| person.is_current(&local.world.directory)) {
+            return Ok(Permit::new(decision, person, cut, Some(entry)));
+        }
     }
-    let cut = person.as_ref().map_or_else(|| local.anonymous.clone(), |person| person.session.cut.clone());
-    Ok(Permit::new(decision, person, cut))
+}
+
+fn refused(decision: Decision, person: Option<Arc<Person>>) -> Refusal {
+    match (decision.verdict, decision.reason) {
+        (Verdict::Block, Reason::SignInRequired | Reason::SignInRevoked) => Refusal::SignIn,
+        (Verdict::Challenge, _) => Refusal::Challenged { decision, person },
+        (Verdict::Warn, _) => Refusal::Warned { decision, person },
+        (Verdict::Block | Verdict::Allow | Verdict::Monitor, _) => Refusal::Blocked { decision, person },
+    }
+}
+
+/// Who asks, if they are signed in.
+async fn known<B>(
+    local: &Local,
+    asked: &Asked<'_>,
+    request: &Request<B>,
+    worker: &WorkerMetrics,
+) -> Result<Option<Arc<Person>>, Refusal> {
+    let Some(value) = cookie::find(request.headers(), cookie::SESSION).one() else { return Ok(None) };
+    if let Some(person) = remembered(local, asked, value) {
+        worker.session_memo_hits.up();
+        return Ok(Some(person));
+    }
+    verified(local, asked, value, worker).await
 }
 
 /// What is known when `person` asks.
 fn facts<'a, B>(person: Option<&'a Person>, asked: &'a Asked<'_>, request: &'a Request<B>) -> Facts<'a> {
-    const NOBODY: &Standing = &Standing::unknown();
-    const NOTHING: &Passed = &Passed { proofs: Vec::new(), acknowledged: Vec::new() };
     Facts {
         subject: person.map(|person| &*person.subject),
         standing: person.map_or(NOBODY, |person| &person.standing),
@@ -90,6 +114,10 @@ fn facts<'a, B>(person: Option<&'a Person>, asked: &'a Asked<'_>, request: &'a R
     }
 }
 
+/// How a stranger stands, and what they have passed.
+pub(super) const NOBODY: &Standing = &Standing::unknown();
+pub(super) const NOTHING: &Passed = &Passed { proofs: Vec::new(), acknowledged: Vec::new() };
+
 /// The person this connection verified last, if the request carries the same cookie and nothing has changed.
 fn remembered(local: &Local, asked: &Asked<'_>, value: &[u8]) -> Option<Arc<Person>> {
     let memo = asked.connection.memo.lock().unwrap_or_else(PoisonError::into_inner);
@@ -97,8 +125,7 @@ fn remembered(local: &Local, asked: &Asked<'_>, value: &[u8]) -> Option<Arc<Pers
     let same = *known.cookie == *value
         && *known.host == *asked.host
         && known.generation == local.number
-        && known.version == known.person.session.version()
-        && known.person.epoch == local.world.directory.epoch();
+        && known.person.is_current(&local.world.directory);
     if !same || known.person.session.touch(asked.tick).is_err() {
         return None;
     }
@@ -139,7 +166,7 @@ async fn verified(
 
 /// Makes the person known to the connection, and takes over what other connections of this worker know of them.
 fn remember(local: &Local, asked: &Asked<'_>, value: &[u8], (key, session): (CookieKey, Arc<Session>)) -> Arc<Person> {
-    let person = local.people.find(&key, &session, local.world.directory.epoch()).unwrap_or_else(|| {
+    let person = local.people.find(&key, &session, &local.world.directory).unwrap_or_else(|| {
         let person = Arc::new(introduced(local, session));
         local.people.keep(key, &person);
         person
@@ -147,7 +174,6 @@ fn remember(local: &Local, asked: &Asked<'_>, value: &[u8], (key, session): (Coo
     let remembered = Remembered {
         host: asked.host.into(),
         cookie: value.into(),
-        version: person.version,
         generation: local.number,
         person: Arc::clone(&person),
     };
@@ -162,5 +188,6 @@ fn introduced(local: &Local, session: Arc<Session>) -> Person {
     let standing = local.world.directory.standing(&subject);
     let feed = local.world.directory.feed(subject.user.tenant);
     let headers = person::headers(&local.world.identity_headers, &subject, &standing.groups);
+    let epoch = AtomicU64::new(epoch);
     Person { session, subject, standing, feed, passed, epoch, headers, version, asserted: CachedAssertion::default() }
 }

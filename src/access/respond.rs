@@ -1,4 +1,4 @@
-//! Where refusals and failures become responses: one match each, nowhere else.
+//! Where refusals and failures become responses: one match each; only what asks for something is in `ask.rs`.
 
 use http::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_HEADERS,
@@ -12,7 +12,8 @@ use super::refusal::Refusal;
 use super::served::Served;
 use super::{AccessError, App, Local};
 use crate::edge::Body;
-use crate::pages::{Audience, BadRequestWord, Blocked, Page, SignedInAs};
+use crate::pages::{AtRisk, Audience, BadRequestWord, Blocked, Page, SignedInAs};
+use crate::policy::Reason;
 use crate::sign_in::{PREFIX, allow_origin, is_shown};
 
 /// Who reads the answer to a request.
@@ -20,7 +21,7 @@ pub(super) fn audience(parts: &Parts) -> Audience {
     if is_shown(&parts.headers) { Audience::Browser } else { Audience::Api }
 }
 
-/// A refusal as a response. [`Refusal::SignIn`] is answered by `sign_in`, which knows the way back.
+/// A refusal as a response. What the person can turn into a yes is answered in `access/ask.rs`.
 pub(super) fn refuse(
     local: &Local,
     audience: Audience,
@@ -34,18 +35,22 @@ pub(super) fn refuse(
     }
     let sign_in = local.world.sign_in.config().origin();
     let (login_url, sign_out) = (format!("{sign_in}{PREFIX}sign-in"), format!("{sign_in}{PREFIX}sign-out"));
+    let sign_in_again = format!("{login_url}?prompt=select_account");
     let page = match refusal {
         Refusal::SignIn => Page::SignInRequired { login_url: &login_url },
         Refusal::Blocked { decision, person }
         | Refusal::Warned { decision, person }
-        | Refusal::Challenged { decision, person } => Page::Blocked(Blocked {
-            reason: decision.reason,
-            app: app.map_or("", |app| &app.name),
-            person: person
-                .as_ref()
-                .map(|person| SignedInAs { name: &person.subject.name, email: &person.subject.email }),
-            sign_out: Some(&sign_out),
-        }),
+        | Refusal::Challenged { decision, person } => {
+            let app = app.map_or("", |app| &app.name);
+            let person = person.as_ref();
+            let person = person.map(|person| SignedInAs { name: &person.subject.name, email: &person.subject.email });
+            match decision.reason {
+                Reason::RiskRule => {
+                    Page::AtRisk(AtRisk { reason: decision.reason, app, person, sign_in: &sign_in_again })
+                }
+                reason => Page::Blocked(Blocked { reason, app, person, sign_out: Some(&sign_out) }),
+            }
+        }
         Refusal::StoreDown | Refusal::NoAssertion => Page::StoreDown,
         Refusal::BadAuthority | Refusal::BadHeader => Page::BadRequest { word: BadRequestWord::new(refusal.word()) },
         Refusal::BadPath(fault) => Page::BadRequest { word: BadRequestWord::new(fault.word()) },

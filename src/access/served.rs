@@ -5,7 +5,6 @@ use std::sync::Arc;
 use http::{HeaderName, Request, Response, StatusCode};
 
 use super::gate::{Permit, Person};
-use super::private::App;
 use super::refusal::Refusal;
 use super::stream::{AppBook, Opening};
 use super::{AccessError, Asked, Local};
@@ -42,8 +41,8 @@ impl Served {
     }
 
     /// The request is for this app; its counters are this worker's own.
-    pub(super) fn for_app(&mut self, local: &Local, app: &App) {
-        self.book = usize::try_from(app.id.0).ok().and_then(|at| local.apps.get(at)).cloned();
+    pub(super) fn for_app(&mut self, book: &Arc<AppBook>) {
+        self.book = Some(Arc::clone(book));
     }
 
     /// What the app's stream, if one opens, is entered in.
@@ -62,9 +61,12 @@ impl Served {
 
     /// The gate said yes.
     pub(super) fn permitted<B>(&self, local: &Local, asked: &Asked<'_>, request: &Request<B>, permit: &Permit) {
-        local.world.audit.decided(permit.decision().verdict, || {
-            self.record(local, asked, request, permit.decision().clone(), permit.person())
-        });
+        let watched = permit.person().is_some_and(|person| person.standing.watched_until > asked.now);
+        let verdict = if watched { Verdict::Monitor } else { permit.decision().verdict };
+        local
+            .world
+            .audit
+            .decided(verdict, || self.record(local, asked, request, permit.decision().clone(), permit.person()));
     }
 
     /// The gate said no.
@@ -154,8 +156,9 @@ impl Served {
                 name: Arc::clone(&person.subject.name),
                 session: Some(SessionId::of(&person.session.key.0)),
             }),
-            app: Arc::clone(&asked.app.name),
-            host: asked.host.into(),
+            // This worker's own handles: those of the configuration are shared by all workers.
+            app: Arc::clone(&asked.book.name),
+            host: Arc::clone(&asked.book.host),
             method: request.method().clone(),
             path: request.uri().path().into(),
             decision,

@@ -13,6 +13,8 @@ use crate::telemetry::{RequestId, WorkerMetrics};
 /// generation it was made in, so a stream that runs for days keeps no old configuration alive.
 pub struct AppBook {
     pub(super) name: Arc<str>,
+    /// The app's host, to find it again in a later generation.
+    pub(super) host: Arc<str>,
     pub(super) app: Arc<AppMetrics>,
     pub(super) worker: Arc<WorkerMetrics>,
     pub(super) audit: AuditLog,

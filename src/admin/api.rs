@@ -30,6 +30,7 @@ pub(super) fn router<S: SessionControl>(guard: Guard, services: Services<S>) -> 
         .route("/api/v1/sessions/{id}", delete(end_session::<S>))
         .route("/api/v1/users/{user}/sessions", delete(end_user::<S>))
         .route("/api/v1/reload", post(reload::<S>))
+        .merge(super::actions::routes())
         .fallback(|| async { error(StatusCode::NOT_FOUND, "not_found") })
         .method_not_allowed_fallback(|| async { error(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed") })
         .with_state(services)
@@ -195,15 +196,15 @@ async fn reload<S: SessionControl>(State(services): State<Services<S>>, Extensio
 }
 
 /// Records one change in the audit log.
-struct Change<'a, S> {
-    services: &'a Services<S>,
-    ends: Ends,
-    action: &'static str,
-    target: &'a str,
+pub(super) struct Change<'a, S> {
+    pub(super) services: &'a Services<S>,
+    pub(super) ends: Ends,
+    pub(super) action: &'static str,
+    pub(super) target: &'a str,
 }
 
 impl<S> Change<'_, S> {
-    fn record(&self, outcome: &'static str, count: u64) {
+    pub(super) fn record(&self, outcome: &'static str, count: u64) {
         self.services.audit.record(Event::AdminAction(Box::new(AdminAction {
             client: self.ends.peer.ip(),
             action: self.action,
@@ -220,7 +221,7 @@ impl<S> Change<'_, S> {
         self.services.audit.record(Event::SessionEnded { user, session, reason, by });
     }
 
-    fn failed(&self, problem: &str) -> Response {
+    pub(super) fn failed(&self, problem: &str) -> Response {
         tracing::error!(problem, action = self.action, "an admin action failed");
         self.record("failed", 0);
         error(StatusCode::SERVICE_UNAVAILABLE, "store_unavailable")
@@ -240,8 +241,12 @@ fn line(info: SessionInfo) -> SessionLine {
     }
 }
 
-fn error(status: StatusCode, word: &'static str) -> Response {
+pub(super) fn error(status: StatusCode, word: &'static str) -> Response {
     (status, Json(Problem { error: word, message: None })).into_response()
+}
+
+pub(super) fn problem(status: StatusCode, word: &'static str, message: String) -> Response {
+    (status, Json(Problem { error: word, message: Some(message) })).into_response()
 }
 
 #[derive(Serialize)]

@@ -244,7 +244,8 @@ impl Running {
             Box::pin(async move { if first { Ok(1) } else { Err("line 3: unknown key".to_owned()) } })
         });
         let (sessions_, readiness_, audit) = (sessions.clone(), readiness.clone(), log.clone());
-        let services = Services { sessions: sessions_, metrics, audit, readiness: readiness_, reload, clock };
+        let actions = crate::risk_control::tests::alone();
+        let services = Services { sessions: sessions_, metrics, audit, readiness: readiness_, actions, reload, clock };
         let config = Config {
             listen: ([127, 0, 0, 1], 0).into(),
             token: Secret::new(TOKEN.to_owned()),
@@ -360,7 +361,11 @@ fn json<T: serde::de::DeserializeOwned>(answer: &str) -> T {
     serde_json::from_str(body).unwrap_or_else(|error| panic!("{error}: {answer}"))
 }
 
-const ROUTES: [(&str, &str); 5] = [
+const ROUTES: [(&str, &str); 9] = [
+    ("GET", "/api/v1/actions"),
+    ("GET", "/api/v1/actions/1"),
+    ("POST", "/api/v1/actions/release"),
+    ("POST", "/api/v1/users/3f1c0b9e-6a52-4d0e-9b7a-5d2f8c4e1a77:00000000-0000-0000-0000-00000000000a/actions"),
     ("GET", "/api/v1/version"),
     ("GET", "/api/v1/sessions"),
     ("DELETE", "/api/v1/sessions/0000000000000001"),

@@ -84,6 +84,7 @@ impl Reloader {
         lasting.base.sync.use_party(next.sign_in.provider()).map_err(AppError::from)?;
         let number = lasting.world.swap(next);
         lasting.base.audit.reopen();
+        lasting.actions.configure(config.actions.clone());
         *running = config;
         drop(running);
         lasting.show_certificates();

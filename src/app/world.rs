@@ -26,6 +26,7 @@ pub(super) fn build(base: &Base, config: &Config, before: Option<(&Config, &Worl
     let public_port = public_port(base, config);
     let pages = Pages::new(pages::Config {
         organisation: None,
+        help: config.help.clone(),
         provider_origins: vec![config.entra.authority.origin().ascii_serialization()],
     });
     let routes = Routes::build(config.apps.clone())?;
@@ -48,7 +49,7 @@ pub(super) fn build(base: &Base, config: &Config, before: Option<(&Config, &Worl
     let hsts = config.hsts.and_then(|age| HeaderValue::try_from(format!("max-age={}", age.as_secs())).ok());
     Ok(World {
         routes,
-        policy: Policy::new(config.rules.clone(), version),
+        policy: Policy::new(config.rules.clone(), version).with_risk(config.risk.clone()),
         sign_in,
         sessions: base.sessions.clone(),
         directory: base.directory.clone(),

@@ -27,6 +27,8 @@ pub enum Event {
         /// Who.
         who: Who,
     },
+    /// A person read a warning and went on.
+    WarningContinued(Box<WarningContinued>),
     /// A session ended, for whatever reason.
     SessionEnded {
         /// Whose.
@@ -35,11 +37,13 @@ pub enum Event {
         session: SessionId,
         /// Why.
         reason: CutReason,
-        /// Who or what ended it: `admin`, `expiry`, `provider`, `person`.
+        /// Who or what ended it: `admin`, `expiry`, `provider`, `person`, `rule`.
         by: EndedBy,
     },
     /// A stream was ended because its permit was taken back.
     StreamCut(Box<StreamCut>),
+    /// A yes was taken back because the facts behind it changed.
+    VerdictChanged(Box<VerdictChange>),
     /// A new configuration runs.
     ConfigReloaded {
         /// Its generation.
@@ -65,6 +69,8 @@ pub enum Event {
     },
     /// Somebody used the admin interface to change something.
     AdminAction(Box<AdminAction>),
+    /// A task on an account came to another state.
+    AccountAction(Box<AccountAction>),
 }
 
 /// Who or what ended a session.
@@ -78,6 +84,8 @@ pub enum EndedBy {
     Expiry,
     /// The identity provider.
     Provider,
+    /// A risk rule.
+    Rule,
 }
 
 impl EndedBy {
@@ -89,6 +97,7 @@ impl EndedBy {
             Self::Admin => "admin",
             Self::Expiry => "expiry",
             Self::Provider => "provider",
+            Self::Rule => "rule",
         }
     }
 }
@@ -105,7 +114,7 @@ pub struct Decision {
     /// The app's name.
     pub app: Arc<str>,
     /// The host asked for.
-    pub host: Box<str>,
+    pub host: Arc<str>,
     /// The method.
     pub method: Method,
     /// The canonical path, without the query.
@@ -179,6 +188,21 @@ pub struct SignIn {
     pub provider_request: Option<Box<str>>,
 }
 
+/// See [`Event::WarningContinued`].
+#[derive(Debug, Clone)]
+pub struct WarningContinued {
+    /// The request that went on.
+    pub request: RequestId,
+    /// From where.
+    pub client: IpAddr,
+    /// Who.
+    pub who: Who,
+    /// The app's name.
+    pub app: Arc<str>,
+    /// The rule that warned.
+    pub rule: Arc<str>,
+}
+
 /// See [`Event::StreamCut`].
 #[derive(Debug, Clone)]
 pub struct StreamCut {
@@ -190,6 +214,19 @@ pub struct StreamCut {
     pub app: Arc<str>,
     /// Why.
     pub reason: CutReason,
+}
+
+/// See [`Event::VerdictChanged`].
+#[derive(Debug, Clone)]
+pub struct VerdictChange {
+    /// The request that had got the yes.
+    pub request: RequestId,
+    /// Whose.
+    pub who: Option<Who>,
+    /// To which app.
+    pub app: Arc<str>,
+    /// What a new request would be answered now.
+    pub decision: policy::Decision,
 }
 
 /// See [`Event::AdminAction`].
@@ -205,6 +242,27 @@ pub struct AdminAction {
     pub outcome: &'static str,
     /// How many things it changed.
     pub count: u64,
+}
+
+/// See [`Event::AccountAction`].
+#[derive(Debug, Clone)]
+pub struct AccountAction {
+    /// The task's number.
+    pub task: u64,
+    /// What is done, from the closed list of actions.
+    pub action: &'static str,
+    /// To whom.
+    pub user: UserKey,
+    /// Who wants it: `person ...`, `rule ...`, `undo of ...`.
+    pub by: Box<str>,
+    /// Who approved it.
+    pub approved_by: Option<Arc<str>>,
+    /// The state it came to, from the closed list of states.
+    pub state: &'static str,
+    /// Why it is held or failed, from a closed list.
+    pub reason: Option<&'static str>,
+    /// The words of whoever wants it.
+    pub note: Option<Arc<str>>,
 }
 
 /// See [`Event::Permission`].

@@ -2,18 +2,23 @@
 //!
 //! Every line: `seq` (counts from 1 since the process began), `time` (RFC 3339, UTC), `event`. Then, as far as known:
 //! `request_id`, `client`, `user` (`tid:oid`), `name`, `session`, `auth`; of a `decision`: `app`, `host`, `method`,
-//! `path`, `verdict`, `reason`, `step`, `rule`, `policy`; of a `sign_in`: `outcome`, `provider_code`,
-//! `provider_request`; of `session_ended` and `stream_cut`: `reason`, `by`, `app`; of `config_reloaded` and
+//! `path`, `verdict`, `reason`, `step`, `rule`, `needs`, `policy`; of a `sign_in`: `outcome`, `provider_code`,
+//! `provider_request`; of `warning_continued`: `app`, `rule`; of `session_ended` and `stream_cut`: `reason`, `by`, `app`;
+//! of `verdict_changed`: `app`, `verdict`, `reason`, `step`, `rule`; of `config_reloaded` and
 //! `config_reload_failed`: `generation`, `problem`; of `permission`: `tenant`, `gate`, `from`, `to`, `reason`; of
 //! `risk_source`: `tenant`, `from`, `to`; of `admin_action`: `action`, `target`, `outcome`, `count`; of
-//! `records_dropped`: `count`. Unknown values are left out.
+//! `account_action`: `task`, `action`, `by`, `approved_by`, `state`, `reason`, `note`; of `records_dropped`: `count`.
+//! Unknown values are left out.
 //!
 //! A line is printable ASCII: everything else is escaped, so no value can end its line or steer a terminal.
 
 use std::fmt::{Display, Write as _};
 
-use super::event::{AdminAction, Decision, Event, SignIn, StreamCut, Who};
+use super::event::{
+    AccountAction, AdminAction, Decision, Event, SignIn, StreamCut, VerdictChange, WarningContinued, Who,
+};
 use crate::facts::UnixTime;
+use crate::policy;
 
 /// Appends the line of `event`, with its line break, to `out`.
 pub(super) fn write(out: &mut String, seq: u64, at: UnixTime, event: &Event) {
@@ -27,6 +32,7 @@ pub(super) fn write(out: &mut String, seq: u64, at: UnixTime, event: &Event) {
             line.who(Some(who));
             line.end();
         }
+        Event::WarningContinued(went) => write_continued(Line::begin(out, seq, at, "warning_continued"), went),
         Event::SessionEnded { user, session, reason, by } => {
             let mut line = Line::begin(out, seq, at, "session_ended");
             line.plain("user", user);
@@ -36,6 +42,7 @@ pub(super) fn write(out: &mut String, seq: u64, at: UnixTime, event: &Event) {
             line.end();
         }
         Event::StreamCut(cut) => write_cut(Line::begin(out, seq, at, "stream_cut"), cut),
+        Event::VerdictChanged(change) => write_change(Line::begin(out, seq, at, "verdict_changed"), change),
         Event::ConfigReloaded { generation } => {
             let mut line = Line::begin(out, seq, at, "config_reloaded");
             line.number("generation", *generation);
@@ -66,6 +73,7 @@ pub(super) fn write(out: &mut String, seq: u64, at: UnixTime, event: &Event) {
             line.end();
         }
         Event::AdminAction(action) => write_admin(Line::begin(out, seq, at, "admin_action"), action),
+        Event::AccountAction(action) => write_account(Line::begin(out, seq, at, "account_action"), action),
     }
 }
 
@@ -85,13 +93,28 @@ fn write_decision(mut line: Line<'_>, decision: &Decision) {
     line.text("host", &decision.host);
     line.text("method", decision.method.as_str());
     line.text("path", &decision.path);
-    line.word("verdict", decision.decision.verdict.word());
-    line.word("reason", decision.decision.reason.word());
-    line.word("step", decision.decision.step.word());
-    if let Some(rule) = &decision.decision.rule {
+    write_outcome(&mut line, &decision.decision);
+    line.number("policy", decision.policy);
+    line.end();
+}
+
+fn write_outcome(line: &mut Line<'_>, decision: &policy::Decision) {
+    line.word("verdict", decision.verdict.word());
+    line.word("reason", decision.reason.word());
+    line.word("step", decision.step.word());
+    if let Some(rule) = &decision.rule {
         line.text("rule", rule);
     }
-    line.number("policy", decision.policy);
+    if let Some(context) = &decision.needs {
+        line.plain("needs", context);
+    }
+}
+
+fn write_change(mut line: Line<'_>, change: &VerdictChange) {
+    line.plain("request_id", change.request);
+    line.who(change.who.as_ref());
+    line.text("app", &change.app);
+    write_outcome(&mut line, &change.decision);
     line.end();
 }
 
@@ -109,6 +132,15 @@ fn write_sign_in(mut line: Line<'_>, sign_in: &SignIn) {
     line.end();
 }
 
+fn write_continued(mut line: Line<'_>, went: &WarningContinued) {
+    line.plain("request_id", went.request);
+    line.plain("client", went.client);
+    line.who(Some(&went.who));
+    line.text("app", &went.app);
+    line.text("rule", &went.rule);
+    line.end();
+}
+
 fn write_cut(mut line: Line<'_>, cut: &StreamCut) {
     line.plain("request_id", cut.request);
     line.who(cut.who.as_ref());
@@ -123,6 +155,24 @@ fn write_admin(mut line: Line<'_>, action: &AdminAction) {
     line.text("target", &action.target);
     line.word("outcome", action.outcome);
     line.number("count", action.count);
+    line.end();
+}
+
+fn write_account(mut line: Line<'_>, action: &AccountAction) {
+    line.number("task", action.task);
+    line.word("action", action.action);
+    line.plain("user", action.user);
+    line.text("by", &action.by);
+    if let Some(name) = &action.approved_by {
+        line.text("approved_by", name);
+    }
+    line.word("state", action.state);
+    if let Some(reason) = action.reason {
+        line.word("reason", reason);
+    }
+    if let Some(note) = &action.note {
+        line.text("note", note);
+    }
     line.end();
 }
 

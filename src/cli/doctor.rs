@@ -1,6 +1,7 @@
 //! `portcullis doctor`: is the world around the gateway as it needs it? One line per check, and what to do when not.
 
 mod certificates;
+mod contexts;
 mod graph;
 mod machine;
 mod network;
@@ -104,6 +105,7 @@ async fn examine(config: &Config, clock: &SharedClock) -> Vec<Finding> {
     findings.extend(network::names(config).await);
     findings.extend(network::provider(config, clock).await);
     findings.extend(graph::permissions(config, clock).await);
+    findings.extend(contexts::check(config, clock).await);
     findings.extend(certificates::check(config, clock.now()));
     findings.extend(machine::ports(config));
     findings

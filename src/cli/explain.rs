@@ -1,23 +1,21 @@
-//! `portcullis explain`: which rule decides, and what became of the others. Decides with the code that serves requests.
+//! `portcullis explain`: which step and rule decide, and what became of the others. Decides with the code that serves
+//! requests, on what the command line says about the person.
 
-use std::fmt::Write as _;
-use std::net::{IpAddr, Ipv4Addr};
+mod print;
+mod standing;
 
 use clap::Args;
 use http::Method;
-use serde_json::{Value, json};
 use url::Url;
 
 use crate::access::AppConfig;
 use crate::config::Config;
-use crate::facts::{
-    AppId, Clock, Destination, Facts, Groups, ObjectId, Passed, RiskFeed, Standing, Subject, SystemClock, UserKey,
-};
-use crate::policy::{Explanation, Outcome, Policy, check_path};
+use crate::facts::{AppId, Clock, Destination, Facts, Groups, ObjectId, Standing, Subject, SystemClock, UserKey};
+use crate::policy::{Policy, check_path};
 
 use super::{ConfigArguments, Exit, Output};
 
-/// Show which access rule decides a request, and why the others do not.
+/// Show which rule decides a request, and why the others do not.
 #[derive(Debug, Args)]
 #[command(group = clap::ArgGroup::new("place").required(true).args(["app", "url"]))]
 #[command(group = clap::ArgGroup::new("person").required(true).args(["user", "anonymous"]))]
@@ -48,6 +46,8 @@ pub(super) struct Arguments {
     /// Nobody is signed in.
     #[arg(long)]
     anonymous: bool,
+    #[command(flatten)]
+    circumstances: standing::Circumstances,
 }
 
 pub(super) fn run(arguments: &Arguments, output: &mut Output) -> Exit {
@@ -68,14 +68,15 @@ pub(super) fn run(arguments: &Arguments, output: &mut Output) -> Exit {
         email: "".into(),
         groups: if arguments.groups_unknown { Groups::Unknown } else { Groups::known(arguments.group.clone()) },
     });
-    let now = SystemClock::new().now();
-    let standing = subject.as_ref().map_or(Standing::unknown(), Standing::of_token);
-    let passed = Passed::default();
+    let circumstances = &arguments.circumstances;
+    let now = circumstances.now(SystemClock::new().now());
+    let standing = subject.as_ref().map_or(Standing::unknown(), |subject| circumstances.standing(subject, now));
+    let passed = circumstances.passed(now);
     let facts = Facts {
         subject: subject.as_ref(),
         standing: &standing,
-        feed: RiskFeed::NONE,
-        authenticated: now,
+        feed: circumstances.feed(now),
+        authenticated: circumstances.authenticated(now),
         passed: &passed,
         destination: Destination::App {
             app: place.id,
@@ -83,15 +84,16 @@ pub(super) fn run(arguments: &Arguments, output: &mut Output) -> Exit {
             method: &arguments.method,
             path: &place.path,
         },
-        client: IpAddr::V4(Ipv4Addr::LOCALHOST),
+        client: circumstances.client(),
         now,
     };
-    let explanation = Policy::new(config.rules.clone(), 0).explain(&facts);
+    let policy = Policy::new(config.rules.clone(), 0).with_risk(config.risk.clone());
+    let explanation = policy.explain(&facts);
     let note = note(&place.path);
     if arguments.config.json {
-        output.json(&in_json(arguments, &place, &explanation, note.as_deref()));
+        output.json(&print::in_json(arguments, &place, &explanation, note.as_deref()));
     } else {
-        output.line(in_words(arguments, &place, &explanation, note.as_deref()).trim_end());
+        output.line(print::in_words(arguments, &place, &explanation, note.as_deref()).trim_end());
     }
     Exit::Done
 }
@@ -150,98 +152,4 @@ fn note(path: &str) -> Option<String> {
     let trimmed = if path.len() > 1 { path.strip_suffix('/').unwrap_or(path) } else { path };
     let fault = check_path(trimmed).err()?;
     Some(format!("a request for this path may be refused before any rule is asked: {fault}"))
-}
-
-fn who(arguments: &Arguments) -> String {
-    match arguments.user {
-        None => "nobody signed in".to_owned(),
-        Some(user) if arguments.groups_unknown => format!("{user}, groups not known"),
-        Some(user) => format!("{user}, in {} group{}", arguments.group.len(), plural(arguments.group.len())),
-    }
-}
-
-const fn plural(number: usize) -> &'static str {
-    if number == 1 { "" } else { "s" }
-}
-
-fn in_words(arguments: &Arguments, place: &Place<'_>, explanation: &Explanation, note: Option<&str>) -> String {
-    let mut text = format!("{} https://{}{} (app {})\n", arguments.method, place.app.host, place.path, place.app.name);
-    let mut line = |line: String| {
-        text.push_str(&line);
-        text.push('\n');
-    };
-    line(format!("by {}\n", who(arguments)));
-    if let Some(note) = note {
-        line(format!("note: {note}\n"));
-    }
-    let width = explanation.trail.iter().map(|considered| considered.rule.len()).max().unwrap_or(0).max(4);
-    line(format!("      #  {:width$}  verdict  outcome", "rule"));
-    for (number, considered) in (1..).zip(&explanation.trail) {
-        let mark = if considered.outcome == Outcome::Decides { '>' } else { ' ' };
-        let (rule, verdict, outcome) = (&considered.rule, considered.verdict.word(), outcome(considered.outcome));
-        line(format!("  {mark} {number:>3}  {rule:width$}  {verdict:7}  {outcome}"));
-    }
-    let decision = &explanation.decision;
-    let (verdict, reason, step) = (decision.verdict.word(), decision.reason.word(), decision.step.word());
-    let mut last = format!("\n{verdict}: {reason} (step {step}");
-    if let Some(rule) = &decision.rule {
-        // Writing to a string cannot fail.
-        let _ = write!(last, ", rule \"{rule}\"");
-    }
-    line(format!("{last})"));
-    text
-}
-
-fn outcome(outcome: Outcome) -> String {
-    match outcome {
-        Outcome::Decides => "matches and decides".to_owned(),
-        Outcome::Overshadowed => "matches, but an earlier rule may say otherwise once it is known who asks".to_owned(),
-        Outcome::DependsOnPerson => "depends on who asks".to_owned(),
-        Outcome::Misses(condition) => format!("does not match: {}", condition.word()),
-        Outcome::NotReached => "not reached".to_owned(),
-    }
-}
-
-fn in_json(arguments: &Arguments, place: &Place<'_>, explanation: &Explanation, note: Option<&str>) -> Value {
-    let word = |outcome: Outcome| match outcome {
-        Outcome::Decides => "decides",
-        Outcome::Overshadowed => "overshadowed",
-        Outcome::DependsOnPerson => "depends_on_person",
-        Outcome::Misses(_) => "misses",
-        Outcome::NotReached => "not_reached",
-    };
-    let trail: Vec<Value> = explanation
-        .trail
-        .iter()
-        .map(|considered| {
-            let condition = match considered.outcome {
-                Outcome::Misses(condition) => Some(condition.word()),
-                _ => None,
-            };
-            json!({
-                "rule": considered.rule,
-                "verdict": considered.verdict.word(),
-                "outcome": word(considered.outcome),
-                "condition": condition,
-            })
-        })
-        .collect();
-    let decision = &explanation.decision;
-    json!({
-        "request": {
-            "app": place.app.name,
-            "method": arguments.method.as_str(),
-            "host": place.app.host,
-            "path": place.path,
-            "user": arguments.user.map(|user| user.to_string()),
-        },
-        "note": note,
-        "decision": {
-            "verdict": decision.verdict.word(),
-            "reason": decision.reason.word(),
-            "step": decision.step.word(),
-            "rule": decision.rule,
-        },
-        "trail": trail,
-    })
 }

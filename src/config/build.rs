@@ -1,5 +1,6 @@
 //! From what is written to what it means, part by part. Everything wrong is collected, so that one run tells all.
 
+mod actions;
 mod app;
 mod directory;
 mod edge;
@@ -13,11 +14,12 @@ use std::time::Duration;
 
 use crate::access;
 use crate::document::{Document, Problem, Problems};
-use crate::policy::check_path;
+use crate::pages::Help;
+use crate::policy::{self, check_path};
 use crate::session;
 use crate::sign_in::{self, AppLink};
 
-use super::file::{self, File, FormatWord};
+use super::file::{self, File, FormatWord, StaleWord};
 use super::{AdminSettings, Config, DecisionLogSettings, Environment, LogFormat, LogSettings};
 
 pub(super) use entra::one_provider;
@@ -47,6 +49,17 @@ pub(super) fn config(
     (outcome, rules)
 }
 
+/// Apps that ask for a step-up when risk is too old, while the rules file does not say for which.
+pub(super) fn stale_challenges(document: &Document<'_>, file: &File, settings: &policy::RiskSettings) -> Vec<Problem> {
+    let asks = file.app.iter().filter_map(|app| app.on_stale.as_ref().map(|word| (app, word)));
+    let missing = asks.filter(|(_, word)| ***word == StaleWord::Challenge && settings.step_up.is_none());
+    let problem = |(app, word): (&file::App, &crate::document::At<StaleWord>)| {
+        let message = "a challenge needs a context, expected [risk] context = \"c1\" in the rules file";
+        document.problem(word.span(), format!("app.on_stale: {message}{}", entry(&app.name)))
+    };
+    missing.map(problem).collect()
+}
+
 struct Build<'a> {
     document: &'a Document<'a>,
     folder: &'a Path,
@@ -70,15 +83,19 @@ impl Build<'_> {
         let host = self.host("sign_in.host", &file.sign_in.host);
         let apps: Vec<_> = file.app.iter().map(|app| self.app(app, edge.limits.body_idle)).collect();
         self.unique_apps(file, &apps, &host);
+        let apps_on_risk = file.app.iter().map(|app| self.app_risk(app)).collect();
+        let risk = policy::RiskControl { apps: apps_on_risk, ..policy::RiskControl::default() };
         let admin = self.admin(&file.admin);
         self.no_loops(file, &apps, &edge.https, admin.listen);
         let entra = self.entra(&file.entra, &host, public_port);
+        let actions = self.actions(&file.actions, entra.as_ref().map_or(&[], |entra| &entra.tenants));
         let authority = entra.as_ref().map(|entra| entra.authority.clone());
         let directory = file.directory.as_ref().and_then(|written| self.directory(written, authority.as_ref()));
         let sign_in = self.sign_in(&file.sign_in, host, public_port, &apps);
         let trusted_proxies = self.networks("listen.trusted_proxies", &file.listen.trusted_proxies);
         let hsts = self.span("listen.hsts", &file.listen.hsts, Duration::ZERO, days(3650));
         let announce = self.span("listen.announce", &file.listen.announce, Duration::ZERO, minutes(5));
+        let help = self.help(&file.pages);
         let session = self.session(&file.session);
         let identity_headers = self.identity_headers(&file.identity_headers);
         let decision_log = self.decision_log(&file.decision_log);
@@ -89,14 +106,17 @@ impl Build<'_> {
             announce,
             session,
             entra: entra?,
+            actions,
             directory,
             sign_in,
+            help,
             apps,
             identity_headers,
             trusted_proxies,
             require_sni: file.tls.require_sni,
             hsts: (!hsts.is_zero()).then_some(hsts),
             rules: Vec::new(),
+            risk,
             decision_log,
             admin,
             state_dir,
@@ -137,6 +157,30 @@ impl Build<'_> {
         };
         config.apps = apps.iter().map(link).collect();
         config
+    }
+
+    fn help(&mut self, file: &file::Pages) -> Help {
+        let text = file.help_text.as_ref();
+        if let Some(text) = text.filter(|text| text.trim().is_empty() || text.chars().count() > 200) {
+            self.add("pages.help_text", text.span(), "expected 1 to 200 characters");
+        }
+        Help {
+            text: text.map(|text| text.value().clone()),
+            url: file.help_url.as_ref().map(|url| self.link("pages.help_url", url)),
+            password_reset_url: self.link("pages.password_reset_url", &file.password_reset_url),
+            security_info_url: self.link("pages.security_info_url", &file.security_info_url),
+        }
+    }
+
+    /// An address that people are sent to.
+    fn link(&mut self, key: &str, text: &crate::document::At<String>) -> String {
+        let good = url::Url::parse(text).is_ok_and(|url| url.scheme() == "https" && url.username().is_empty());
+        if !good {
+            let message =
+                format!("expected an https address such as {}, got \"{}\"", Help::PASSWORD_RESET, text.value());
+            self.add(key, text.span(), message);
+        }
+        text.value().clone()
     }
 
     fn unique_apps(&mut self, file: &File, apps: &[access::AppConfig], sign_in_host: &str) {

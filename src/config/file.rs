@@ -1,21 +1,26 @@
 //! The configuration file as it is written, key by key. Its documentation comments are the reference people read,
 //! here and in the JSON Schema; the meaning is in `build`.
 
+mod actions;
 mod app;
 mod directory;
 mod edge;
 mod words;
 
+pub(super) use actions::Actions;
 pub(super) use app::{App, Connection, Health};
 pub(super) use directory::Directory;
 pub(super) use edge::{Certificate, Limits, Listen, Tls};
-pub(super) use words::{BalanceWord, FormatWord, HttpWord, ProfileWord, ResponseWord, Size, Span, TlsWord};
+pub(super) use words::{
+    ApprovalWord, BalanceWord, FormatWord, HttpWord, ProfileWord, ResponseWord, Size, Span, StaleWord, TlsWord,
+};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::access;
 use crate::document::At;
+use crate::pages::Help;
 
 /// Configuration of Portcullis. Relative paths start at the folder of this file.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -37,6 +42,9 @@ pub(super) struct File {
     pub(super) limits: Limits,
     /// The sign-in and portal host.
     pub(super) sign_in: SignIn,
+    /// What the gateway's own pages tell people who are held up.
+    #[serde(default)]
+    pub(super) pages: Pages,
     /// Lifetimes of sessions.
     #[serde(default)]
     pub(super) session: Session,
@@ -50,6 +58,9 @@ pub(super) struct File {
     /// Apps behind the gateway.
     #[serde(default)]
     pub(super) app: Vec<App>,
+    /// What is done to accounts, and the brakes on what rules do by themselves.
+    #[serde(default)]
+    pub(super) actions: Actions,
     /// One JSON line per decision.
     #[serde(default)]
     pub(super) decision_log: DecisionLog,
@@ -89,6 +100,31 @@ fn default_refresh_every() -> Span {
 
 fn default_refresh_grace() -> Span {
     Span::written("4h")
+}
+
+/// What the gateway's own pages tell people who are held up. Addresses are https.
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Pages {
+    /// One sentence of your own, such as whom to call; at most 200 characters.
+    pub(super) help_text: Option<At<String>>,
+    /// A page of your own with help.
+    pub(super) help_url: Option<At<String>>,
+    /// Where people replace their password.
+    pub(super) password_reset_url: At<String>,
+    /// Where people see and change their sign-in methods.
+    pub(super) security_info_url: At<String>,
+}
+
+impl Default for Pages {
+    fn default() -> Self {
+        Self {
+            help_text: None,
+            help_url: None,
+            password_reset_url: Help::PASSWORD_RESET.to_owned().into(),
+            security_info_url: Help::SECURITY_INFO.to_owned().into(),
+        }
+    }
 }
 
 /// Lifetimes of sessions.

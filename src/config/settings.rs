@@ -7,7 +7,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 
 use crate::document::Problem;
-use crate::{access, directory, edge, entra, policy, session, sign_in};
+use crate::{access, directory, edge, entra, pages, policy, risk_control, session, sign_in};
 
 /// One generation of the configuration, whole and checked.
 #[derive(Debug, Clone)]
@@ -20,10 +20,14 @@ pub struct Config {
     pub session: session::Config,
     /// The identity provider.
     pub entra: entra::Config,
+    /// What is done to accounts.
+    pub actions: risk_control::Settings,
     /// What is read from Graph, if anything.
     pub directory: Option<directory::Config>,
     /// The sign-in host.
     pub sign_in: sign_in::Config,
+    /// What pages tell people who are held up.
+    pub help: pages::Help,
     /// Apps; an app's index is its [`crate::facts::AppId`].
     pub apps: Vec<access::AppConfig>,
     /// Names of the identity headers.
@@ -36,6 +40,8 @@ pub struct Config {
     pub hsts: Option<Duration>,
     /// Access rules, in order.
     pub rules: Vec<policy::Rule>,
+    /// Risk rules, and what holds for risk everywhere and for each app.
+    pub risk: policy::RiskControl,
     /// Decision log.
     pub decision_log: DecisionLogSettings,
     /// Administration listener.

@@ -225,6 +225,15 @@ fn a_second_identity_provider_is_refused_by_name() {
 #[test]
 fn values_out_of_bounds_are_refused_with_the_bounds() {
     for (tables, expected) in [
+        (
+            "[pages]\nhelp_url = \"http://x.example\"",
+            "12:12: pages.help_url: expected an https address such as https://",
+        ),
+        (
+            "[pages]\npassword_reset_url = \"javascript:x\"",
+            "12:22: pages.password_reset_url: expected an https address",
+        ),
+        ("[pages]\nhelp_text = \"\"", "12:13: pages.help_text: expected 1 to 200 characters"),
         ("[limits]\nhandshake = \"10\"", "12:13: limits.handshake: expected a duration such as 250ms, 30s"),
         ("[limits]\nhandshake = 10", "12:13: limits.handshake: expected a string in quotes, got a whole number"),
         ("[limits]\nhandshake = \"1h\"", "12:13: limits.handshake: expected a duration from 1s to 2m, got \"1h\""),

@@ -81,6 +81,12 @@ struct Worker {
 }
 
 impl Edge {
+    /// How many workers will serve.
+    #[must_use]
+    pub const fn workers(&self) -> usize {
+        self.workers.len()
+    }
+
     /// Binds all listeners of all workers; nothing is accepted yet.
     ///
     /// # Errors

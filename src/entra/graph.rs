@@ -4,6 +4,7 @@
 //! is sorted ([`GraphError`]) and left to the caller, who waits with [`Backoff`], so that no call sleeps for long.
 
 mod action;
+mod context;
 mod directory;
 mod failure;
 mod page;
@@ -13,6 +14,7 @@ mod risk;
 mod token;
 
 pub use action::Outcome;
+pub use context::ContextClass;
 pub use directory::{Group, GroupChange, Member, MemberKind, Removal, User, UserChange};
 pub use failure::{Denied, GraphError, TokenFault};
 pub use pace::{Backoff, Pace};

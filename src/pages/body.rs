@@ -2,16 +2,19 @@
 
 use askama::Template;
 
-use super::content::{AppLink, Blocked, KeptPost, Page, Portal, SignedInAs};
+use super::content::{AppLink, AtRisk, Blocked, KeptPost, KeptWhile, Page, Portal, SignedInAs, Warning};
+use super::help::Help;
 
 /// The page as HTML.
-pub(super) fn html(page: &Page<'_>, organisation: Option<&str>, request_id: &str) -> String {
+pub(super) fn html(page: &Page<'_>, organisation: Option<&str>, help: &Help, request_id: &str) -> String {
     let (body, script) = match page {
         Page::Portal(portal) => (portal_body(portal), None),
         Page::SignOutConfirm { action, csrf, person } => (render(&SignOutBody { action, csrf, person: *person }), None),
+        Page::Warning(warning) => (warning_body(page, warning, help, request_id), None),
+        Page::AtRisk(risk) => (risk_body(page, risk, help, request_id), None),
         Page::PreservePost(kept) => (keep_body(kept), Some(KEEP_POST_SCRIPT)),
         Page::ResumePost { key, fallback } => (render(&ResumeBody { key, fallback }), Some(RESUME_POST_SCRIPT)),
-        _ => (render(&notice(page, request_id)), None),
+        _ => (render(&notice(page, help, request_id)), None),
     };
     let wide = matches!(page, Page::Portal(_));
     render(&Frame { title: title(page), organisation, tone: tone(page), wide, style: STYLE, body: &body, script })
@@ -21,6 +24,9 @@ pub(super) fn html(page: &Page<'_>, organisation: Option<&str>, request_id: &str
 pub(super) const fn title(page: &Page<'_>) -> &'static str {
     match page {
         Page::Blocked(_) => "You do not have access",
+        Page::AtRisk(_) => "Your account is protected",
+        Page::Warning(_) => "Before you go on",
+        Page::StepUpFailed { .. } => "The stronger sign-in did not work",
         Page::SignInRequired { .. } => "Please sign in",
         Page::SignInFailed { .. } => "Signing in did not work",
         Page::TooManyAttempts { .. } => "Signing in keeps failing",
@@ -37,7 +43,10 @@ pub(super) const fn title(page: &Page<'_>) -> &'static str {
         Page::BadRequest { .. } => "This request was not understood",
         Page::MethodNotAllowed => "This kind of request is not accepted here",
         Page::PayloadTooLarge => "This is too large to send",
-        Page::PreservePost(_) => "Taking you to sign in",
+        Page::PreservePost(kept) => match kept.why {
+            KeptWhile::SigningIn | KeptWhile::SteppingUp => "Taking you to sign in",
+            KeptWhile::Warned => "One moment",
+        },
         Page::ResumePost { .. } => "Sending your form",
     }
 }
@@ -46,6 +55,9 @@ pub(super) const fn title(page: &Page<'_>) -> &'static str {
 pub(super) fn message(page: &Page<'_>) -> String {
     match page {
         Page::Blocked(blocked) => blocked.reason.sentence().to_owned(),
+        Page::AtRisk(risk) => risk.reason.sentence().to_owned(),
+        Page::Warning(warning) => warning.caution.sentence().to_owned(),
+        Page::StepUpFailed { problem, .. } => format!("{} {}", problem.sentence(), problem.advice()),
         Page::SignInFailed { problem, .. } => format!("{} {}", problem.sentence(), problem.advice()),
         Page::UpstreamDown { app } => format!("{app} could not be reached. Try again in a moment."),
         Page::UpstreamTimeout { app } => format!("{app} did not answer in time. Try again in a moment."),
@@ -72,15 +84,33 @@ const fn fixed_message(page: &Page<'_>) -> &'static str {
         Page::BadRequest { .. } => "What your browser or program sent is not valid, so it was not passed on.",
         Page::MethodNotAllowed => "The app does not take requests of this kind.",
         Page::PayloadTooLarge => "What you sent is larger than the app accepts.",
-        Page::PreservePost(_) => "Your session has ended. Your form is kept and sent once you are signed in again.",
+        Page::PreservePost(kept) => kept_message(kept.why),
         Page::ResumePost { .. } => "You are signed in. Your form is being sent.",
-        Page::Blocked(_) | Page::SignInFailed { .. } | Page::UpstreamDown { .. } | Page::UpstreamTimeout { .. } => "",
+        Page::Blocked(_)
+        | Page::AtRisk(_)
+        | Page::Warning(_)
+        | Page::StepUpFailed { .. }
+        | Page::SignInFailed { .. }
+        | Page::UpstreamDown { .. }
+        | Page::UpstreamTimeout { .. } => "",
+    }
+}
+
+const fn kept_message(why: KeptWhile) -> &'static str {
+    match why {
+        KeptWhile::SigningIn => {
+            "Your session has ended. Your form is kept in this browser and sent once you are signed in again."
+        }
+        KeptWhile::SteppingUp => {
+            "Your organisation asks for a stronger sign-in. Your form is kept in this browser and sent once you have done it."
+        }
+        KeptWhile::Warned => "Your form is kept in this browser and sent once you have read a notice.",
     }
 }
 
 const fn tone(page: &Page<'_>) -> &'static str {
     match page {
-        Page::Blocked(_) => "stop",
+        Page::Blocked(_) | Page::AtRisk(_) => "stop",
         Page::SignedOut { .. } | Page::FrontChannelDone => "good",
         Page::SignInRequired { .. }
         | Page::SignOutConfirm { .. }
@@ -91,12 +121,13 @@ const fn tone(page: &Page<'_>) -> &'static str {
     }
 }
 
-fn notice<'a>(page: &'a Page<'a>, request_id: &'a str) -> NoticeBody<'a> {
+fn notice<'a>(page: &'a Page<'a>, help: &'a Help, request_id: &'a str) -> NoticeBody<'a> {
     let mut notice = NoticeBody {
         tone: tone(page),
         title: title(page),
         message: message(page),
         advice: "",
+        help: None,
         action: None,
         second: None,
         person: None,
@@ -104,7 +135,15 @@ fn notice<'a>(page: &'a Page<'a>, request_id: &'a str) -> NoticeBody<'a> {
         request_id: Some(request_id),
     };
     match page {
-        Page::Blocked(blocked) => block_details(blocked, &mut notice),
+        Page::Blocked(blocked) => {
+            block_details(blocked, &mut notice);
+            notice.help = Some(help);
+        }
+        Page::StepUpFailed { problem, retry } => {
+            notice.action = Some(Action { label: "Try again", url: retry });
+            notice.details.push(("Reason", problem.word()));
+            notice.help = Some(help);
+        }
         Page::SignInRequired { login_url } => notice.action = Some(Action { label: "Sign in", url: login_url }),
         Page::SignInFailed { problem, retry } => {
             notice.action = retry.map(|url| Action { label: "Try again", url });
@@ -133,6 +172,27 @@ fn block_details<'a>(blocked: &'a Blocked<'a>, notice: &mut NoticeBody<'a>) {
     notice.second = blocked.sign_out.map(|url| Action { label: "Use another account", url });
 }
 
+fn warning_body(page: &Page<'_>, warning: &Warning<'_>, help: &Help, request_id: &str) -> String {
+    let Warning { app, person, action, token, .. } = warning;
+    let (title, message) = (title(page), message(page));
+    render(&WarningBody { title, message: &message, help, app, person: *person, action, token, request_id })
+}
+
+fn risk_body(page: &Page<'_>, risk: &AtRisk<'_>, help: &Help, request_id: &str) -> String {
+    let (title, message) = (title(page), message(page));
+    let AtRisk { reason, app, person, sign_in } = risk;
+    render(&RiskBody {
+        title,
+        message: &message,
+        help,
+        app,
+        person: *person,
+        reason: reason.word(),
+        sign_in,
+        request_id,
+    })
+}
+
 fn portal_body(portal: &Portal<'_>) -> String {
     render(&PortalBody {
         person: portal.person,
@@ -144,7 +204,17 @@ fn portal_body(portal: &Portal<'_>) -> String {
 }
 
 fn keep_body(kept: &KeptPost<'_>) -> String {
-    render(&KeepBody { key: kept.key, action: kept.action, fields: kept.fields, login_url: kept.login_url })
+    let warned = kept.why == KeptWhile::Warned;
+    render(&KeepBody {
+        title: title(&Page::PreservePost(kept.clone())),
+        message: kept_message(kept.why),
+        without_scripts: if warned { "Read the notice" } else { "Sign in" },
+        label: if warned { "Continue" } else { "Sign in" },
+        key: kept.key,
+        action: kept.action,
+        fields: kept.fields,
+        login_url: kept.login_url,
+    })
 }
 
 /// Templates write to memory and cannot fail; should one do so, nothing half-made is shown.
@@ -210,7 +280,9 @@ struct Frame<'a> {
 <h1>{{ title }}</h1>
 <p>{{ message }}</p>
 {% if !advice.is_empty() %}<p class="soft">{{ advice }}</p>
-{% endif %}{% if action.is_some() || second.is_some() %}<div class="actions">{% if let Some(a) = action %}<a class="button" href="{{ a.url }}">{{ a.label }}</a>{% endif %}{% if let Some(a) = second %}<a class="button plain" href="{{ a.url }}">{{ a.label }}</a>{% endif %}</div>
+{% endif %}{% if let Some(help) = help %}{% if let Some(text) = help.text %}<p class="soft">{{ text }}</p>
+{% endif %}{% if let Some(url) = help.url %}<p class="soft"><a href="{{ url }}">Get help</a></p>
+{% endif %}{% endif %}{% if action.is_some() || second.is_some() %}<div class="actions">{% if let Some(a) = action %}<a class="button" href="{{ a.url }}">{{ a.label }}</a>{% endif %}{% if let Some(a) = second %}<a class="button plain" href="{{ a.url }}">{{ a.label }}</a>{% endif %}</div>
 {% endif %}{% if request_id.is_some() || !details.is_empty() %}<dl>{% if let Some(who) = person %}<dt>Signed in as</dt><dd>{{ who.name }}{% if !who.email.is_empty() %}<br>{{ who.email }}{% endif %}</dd>{% endif %}{% for (label, value) in details %}<dt>{{ label }}</dt><dd>{{ value }}</dd>{% endfor %}{% if let Some(id) = request_id %}<dt>Request id</dt><dd><code>{{ id }}</code></dd>{% endif %}</dl>{% endif %}"##
 )]
 struct NoticeBody<'a> {
@@ -218,11 +290,67 @@ struct NoticeBody<'a> {
     title: &'static str,
     message: String,
     advice: &'static str,
+    help: Option<&'a Help>,
     action: Option<Action<'a>>,
     second: Option<Action<'a>>,
     person: Option<SignedInAs<'a>>,
     details: Vec<(&'static str, &'a str)>,
     request_id: Option<&'a str>,
+}
+
+const MARK_WARN: &str = r##"<div class="mark" aria-hidden="true"><svg viewBox="0 0 24 24" fill="none" stroke="currentColor" stroke-width="2.2" stroke-linecap="round" stroke-linejoin="round"><path d="M12 5v9M12 18.5v.5"/></svg></div>"##;
+const MARK_SHIELD: &str = r##"<div class="mark" aria-hidden="true"><svg viewBox="0 0 24 24" fill="none" stroke="currentColor" stroke-width="2.2" stroke-linecap="round" stroke-linejoin="round"><path d="M12 3l7 3v5c0 4.5-3 8-7 10-4-2-7-5.5-7-10V6z"/></svg></div>"##;
+
+#[derive(Template)]
+#[template(
+    ext = "html",
+    source = r##"{{ self::MARK_WARN|safe }}
+<h1>{{ title }}</h1>
+<p>{{ message }}</p>
+{% if let Some(text) = help.text %}<p class="soft">{{ text }}</p>
+{% endif %}{% if let Some(url) = help.url %}<p class="soft"><a href="{{ url }}">Get help</a></p>
+{% endif %}<form method="post" action="{{ action }}"><input type="hidden" name="to" value="{{ token }}">
+<div class="actions"><button class="button" type="submit">Continue to {{ app }}</button></div></form>
+<dl><dt>Signed in as</dt><dd>{{ person.name }}{% if !person.email.is_empty() %}<br>{{ person.email }}{% endif %}</dd><dt>App</dt><dd>{{ app }}</dd><dt>Request id</dt><dd><code>{{ request_id }}</code></dd></dl>"##
+)]
+struct WarningBody<'a> {
+    title: &'static str,
+    message: &'a str,
+    help: &'a Help,
+    app: &'a str,
+    person: SignedInAs<'a>,
+    action: &'a str,
+    token: &'a str,
+    request_id: &'a str,
+}
+
+#[derive(Template)]
+#[template(
+    ext = "html",
+    source = r##"{{ self::MARK_SHIELD|safe }}
+<h1>{{ title }}</h1>
+<p>{{ message }} {{ app }} stays closed to it until that is settled.</p>
+<p>What you can do yourself:</p>
+<ol class="steps">
+<li><a href="{{ help.password_reset_url }}" target="_blank" rel="noreferrer">Reset your password</a> if somebody else may know it.</li>
+<li><a href="{{ help.security_info_url }}" target="_blank" rel="noreferrer">Check your sign-in methods</a> and remove what is not yours.</li>
+<li>Sign in again, so that your organisation sees that it is you.</li>
+</ol>
+<p class="soft">If that does not help, give your administrator the request id below.</p>
+{% if let Some(text) = help.text %}<p class="soft">{{ text }}</p>
+{% endif %}{% if let Some(url) = help.url %}<p class="soft"><a href="{{ url }}">Get help</a></p>
+{% endif %}<div class="actions"><a class="button" href="{{ sign_in }}">Sign in again</a></div>
+<dl>{% if let Some(who) = person %}<dt>Signed in as</dt><dd>{{ who.name }}{% if !who.email.is_empty() %}<br>{{ who.email }}{% endif %}</dd>{% endif %}<dt>App</dt><dd>{{ app }}</dd><dt>Reason</dt><dd>{{ reason }}</dd><dt>Request id</dt><dd><code>{{ request_id }}</code></dd></dl>"##
+)]
+struct RiskBody<'a> {
+    title: &'static str,
+    message: &'a str,
+    help: &'a Help,
+    app: &'a str,
+    person: Option<SignedInAs<'a>>,
+    reason: &'static str,
+    sign_in: &'a str,
+    request_id: &'a str,
 }
 
 #[derive(Template)]
@@ -261,13 +389,17 @@ struct PortalBody<'a> {
 #[derive(Template)]
 #[template(
     ext = "html",
-    source = r##"<h1>Taking you to sign in</h1>
-<p>Your session has ended. Your form is kept in this browser and sent once you are signed in again.</p>
-<noscript><p>Without scripts your form cannot be kept. Sign in, then send it again.</p></noscript>
+    source = r##"<h1>{{ title }}</h1>
+<p>{{ message }}</p>
+<noscript><p>Without scripts your form cannot be kept. {{ without_scripts }}, then send it again.</p></noscript>
 <div id="kept" hidden data-action="{{ action }}" data-key="{{ key }}" data-next="{{ login_url }}">{% for (name, value) in fields.iter() %}<input type="hidden" name="{{ name }}" value="{{ value }}">{% endfor %}</div>
-<div class="actions"><a class="button" href="{{ login_url }}">Sign in</a></div>"##
+<div class="actions"><a class="button" href="{{ login_url }}">{{ label }}</a></div>"##
 )]
 struct KeepBody<'a> {
+    title: &'static str,
+    message: &'static str,
+    without_scripts: &'static str,
+    label: &'static str,
     key: &'a str,
     action: &'a str,
     fields: &'a [(String, String)],

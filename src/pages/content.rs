@@ -2,7 +2,7 @@
 
 use http::StatusCode;
 
-use super::problem::{BadRequestWord, SignInProblem};
+use super::problem::{BadRequestWord, Caution, SignInProblem, StepUpProblem};
 use crate::policy::Reason;
 
 /// One page. Addresses must be made by the gateway (never taken from a request as they are).
@@ -10,6 +10,17 @@ use crate::policy::Reason;
 pub enum Page<'a> {
     /// The gate said no.
     Blocked(Blocked<'a>),
+    /// A risk rule said no: the account is protected, and the person can do something about it.
+    AtRisk(AtRisk<'a>),
+    /// A warning that the person may go on from.
+    Warning(Warning<'a>),
+    /// A step-up came to nothing.
+    StepUpFailed {
+        /// What went wrong.
+        problem: StepUpProblem,
+        /// Where to try again.
+        retry: &'a str,
+    },
     /// Nobody is signed in. Browsers are usually redirected instead; API callers get the address to open.
     SignInRequired {
         /// Where to sign in.
@@ -101,6 +112,34 @@ pub struct Blocked<'a> {
     pub sign_out: Option<&'a str>,
 }
 
+/// See [`Page::AtRisk`].
+#[derive(Debug, Clone)]
+pub struct AtRisk<'a> {
+    /// Why.
+    pub reason: Reason,
+    /// The app's name.
+    pub app: &'a str,
+    /// Who asked.
+    pub person: Option<SignedInAs<'a>>,
+    /// Where to sign in anew, once the account is safe again.
+    pub sign_in: &'a str,
+}
+
+/// See [`Page::Warning`].
+#[derive(Debug, Clone)]
+pub struct Warning<'a> {
+    /// What it is about.
+    pub caution: Caution,
+    /// The app's name.
+    pub app: &'a str,
+    /// Who asked.
+    pub person: SignedInAs<'a>,
+    /// Where Continue goes.
+    pub action: &'a str,
+    /// Value of the form's `to` field.
+    pub token: &'a str,
+}
+
 /// Who is signed in, for display only.
 #[derive(Debug, Clone, Copy)]
 pub struct SignedInAs<'a> {
@@ -143,8 +182,21 @@ pub struct KeptPost<'a> {
     pub action: &'a str,
     /// The form's fields in order.
     pub fields: &'a [(String, String)],
-    /// Where to sign in.
+    /// Where to go on.
     pub login_url: &'a str,
+    /// What has to be done before it is sent.
+    pub why: KeptWhile,
+}
+
+/// What a kept form waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeptWhile {
+    /// A sign-in.
+    SigningIn,
+    /// A step-up.
+    SteppingUp,
+    /// A warning that is read.
+    Warned,
 }
 
 impl Page<'_> {
@@ -152,7 +204,8 @@ impl Page<'_> {
     #[must_use]
     pub const fn status(&self) -> StatusCode {
         match self {
-            Self::Blocked(_) => StatusCode::FORBIDDEN,
+            Self::Blocked(_) | Self::AtRisk(_) | Self::Warning(_) | Self::StepUpFailed { .. } => StatusCode::FORBIDDEN,
+            Self::PreservePost(kept) if matches!(kept.why, KeptWhile::Warned) => StatusCode::FORBIDDEN,
             Self::SignInRequired { .. } | Self::PreservePost(_) => StatusCode::UNAUTHORIZED,
             Self::SignInFailed { problem, .. } => problem.status(),
             Self::TooManyAttempts { .. } => StatusCode::TOO_MANY_REQUESTS,
@@ -176,7 +229,9 @@ impl Page<'_> {
     #[must_use]
     pub const fn word(&self) -> &'static str {
         match self {
-            Self::Blocked(_) => "blocked",
+            Self::Blocked(_) | Self::AtRisk(_) => "blocked",
+            Self::Warning(_) => "warning_required",
+            Self::StepUpFailed { .. } => "step_up_failed",
             Self::SignInRequired { .. } | Self::PreservePost(_) => "sign_in_required",
             Self::SignInFailed { .. } => "sign_in_failed",
             Self::TooManyAttempts { .. } => "too_many_attempts",

@@ -19,6 +19,7 @@ use super::content::Page;
 pub(super) struct Policies {
     plain: HeaderValue,
     sign_out_form: HeaderValue,
+    continue_form: HeaderValue,
     keep_post: HeaderValue,
     resume_post: HeaderValue,
     framed: HeaderValue,
@@ -35,6 +36,8 @@ impl Policies {
         Self {
             plain: policy(&style, None, "'none'", " 'none'"),
             sign_out_form: policy(&style, None, &sign_out, " 'none'"),
+            // Going on ends at the app, which may well redirect to another site.
+            continue_form: policy(&style, None, "'self' https:", " 'none'"),
             keep_post: policy(&style, Some(KEEP_POST_SCRIPT), "'none'", " 'none'"),
             // The app answers the form, and may well redirect to another site.
             resume_post: policy(&style, Some(RESUME_POST_SCRIPT), "'self' https:", " 'none'"),
@@ -46,6 +49,7 @@ impl Policies {
         let policy = match (audience, page) {
             (_, Page::FrontChannelDone) => &self.framed,
             (Audience::Browser, Page::Portal(_) | Page::SignOutConfirm { .. }) => &self.sign_out_form,
+            (Audience::Browser, Page::Warning(_)) => &self.continue_form,
             (Audience::Browser, Page::PreservePost(_)) => &self.keep_post,
             (Audience::Browser, Page::ResumePost { .. }) => &self.resume_post,
             _ => &self.plain,

@@ -32,6 +32,9 @@ pub(super) fn twin(page: &Page<'_>, request_id: &str) -> Vec<u8> {
 const fn reason(page: &Page<'_>) -> Option<&'static str> {
     match page {
         Page::Blocked(blocked) => Some(blocked.reason.word()),
+        Page::AtRisk(risk) => Some(risk.reason.word()),
+        Page::Warning(warning) => Some(warning.caution.word()),
+        Page::StepUpFailed { problem, .. } => Some(problem.word()),
         Page::SignInFailed { problem, .. } => Some(problem.word()),
         Page::BadRequest { word } => Some(word.word()),
         _ => None,
@@ -43,7 +46,8 @@ const fn login_url<'a>(page: &'a Page<'a>) -> Option<&'a str> {
         Page::SignInRequired { login_url } => Some(login_url),
         Page::PreservePost(kept) => Some(kept.login_url),
         Page::SignInFailed { retry, .. } | Page::ProviderDown { retry } => *retry,
-        Page::TooManyAttempts { retry } => Some(retry),
+        Page::TooManyAttempts { retry } | Page::StepUpFailed { retry, .. } => Some(retry),
+        Page::AtRisk(risk) => Some(risk.sign_in),
         Page::SignedOut { sign_in } => *sign_in,
         _ => None,
     }

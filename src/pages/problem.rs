@@ -110,6 +110,86 @@ impl SignInProblem {
     }
 }
 
+/// Why a step-up came to nothing, as the person is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum StepUpProblem {
+    /// The provider did not vouch for what was asked.
+    NotConfirmed,
+    /// Somebody else answered.
+    OtherPerson,
+    /// The person pressed "cancel" at the provider.
+    Cancelled,
+    /// The provider refused.
+    Refused,
+}
+
+impl StepUpProblem {
+    /// The word in the JSON twin.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::NotConfirmed => "not_confirmed",
+            Self::OtherPerson => "other_person",
+            Self::Cancelled => "cancelled",
+            Self::Refused => "refused",
+        }
+    }
+
+    /// What the person reads.
+    #[must_use]
+    pub const fn sentence(self) -> &'static str {
+        match self {
+            Self::NotConfirmed => "Your organisation did not confirm the stronger sign-in.",
+            Self::OtherPerson => "The stronger sign-in was done with another account, so it does not count here.",
+            Self::Cancelled => "The stronger sign-in was cancelled before it was complete.",
+            Self::Refused => "Microsoft did not let you complete the stronger sign-in.",
+        }
+    }
+
+    /// What the person can do.
+    #[must_use]
+    pub const fn advice(self) -> &'static str {
+        match self {
+            Self::NotConfirmed | Self::Refused => {
+                "Try again; if it happens twice, give the request id to your administrator."
+            }
+            Self::OtherPerson => "Try again with the account you are signed in with here.",
+            Self::Cancelled => "Try again, or go on with what is open to you without it.",
+        }
+    }
+}
+
+/// What a warning is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Caution {
+    /// An access rule warns.
+    Rule,
+    /// The account may be at risk.
+    Risk,
+}
+
+impl Caution {
+    /// The word in the JSON twin.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Rule => "rule",
+            Self::Risk => "risk",
+        }
+    }
+
+    /// What the person reads.
+    #[must_use]
+    pub const fn sentence(self) -> &'static str {
+        match self {
+            Self::Rule => "Your organisation asks you to take care here. What you do is logged.",
+            Self::Risk => {
+                "Your account may be at risk. If a sign-in or a message seemed odd to you lately, stop here and ask."
+            }
+        }
+    }
+}
+
 /// What was wrong with a request, as the word its refuser uses in metrics; only lower case letters, digits and `_`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BadRequestWord(&'static str);

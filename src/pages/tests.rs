@@ -11,7 +11,7 @@ fn hostile_text_is_escaped_in_every_field_of_every_page() {
     let person = SignedInAs { name: HOSTILE, email: HOSTILE };
     let apps = [AppLink { name: HOSTILE, url: HOSTILE }];
     let fields = [(HOSTILE.to_owned(), HOSTILE.to_owned())];
-    let pages = Pages::new(Config { organisation: Some(HOSTILE.to_owned()), provider_origins: Vec::new() });
+    let pages = Pages::new(Config { organisation: Some(HOSTILE.to_owned()), help: help(HOSTILE), ..Config::default() });
     for page in every_page(HOSTILE, person, &apps, &fields) {
         let response = pages.respond(&page, Audience::Browser, HOSTILE);
         let html = text(&response);
@@ -31,10 +31,8 @@ fn hostile_text_is_escaped_in_every_field_of_every_page() {
 
 #[test]
 fn every_page_forbids_framing_sniffing_caching_and_foreign_content() {
-    let pages = Pages::new(Config {
-        organisation: None,
-        provider_origins: vec!["https://login.microsoftonline.com".to_owned()],
-    });
+    let provider_origins = vec!["https://login.microsoftonline.com".to_owned()];
+    let pages = Pages::new(Config { provider_origins, ..Config::default() });
     let person = SignedInAs { name: "Alice", email: "alice@contoso.example" };
     for page in every_page("x", person, &[], &[]) {
         for audience in [Audience::Browser, Audience::Api] {
@@ -62,7 +60,13 @@ fn every_page_forbids_framing_sniffing_caching_and_foreign_content() {
 #[test]
 fn the_policy_names_the_hash_of_the_style_and_script_that_are_sent() {
     let pages = Pages::new(Config::default());
-    let kept = KeptPost { key: "k", action: "/save", fields: &[], login_url: "https://auth.example/" };
+    let kept = KeptPost {
+        key: "k",
+        action: "/save",
+        fields: &[],
+        login_url: "https://auth.example/",
+        why: KeptWhile::SigningIn,
+    };
     for page in [Page::PreservePost(kept), Page::ResumePost { key: "k", fallback: "/" }, Page::NotFound] {
         let response = pages.respond(&page, Audience::Browser, ID);
         let policy = response.headers()["content-security-policy"].to_str().unwrap().to_owned();
@@ -111,7 +115,7 @@ fn the_block_page_reads_like_this() {
         person: Some(SignedInAs { name: "Alice Arnold", email: "alice@contoso.example" }),
         sign_out: Some("https://auth.example/.portcullis/sign-out"),
     };
-    let pages = Pages::new(Config { organisation: Some("Contoso".to_owned()), provider_origins: Vec::new() });
+    let pages = Pages::new(Config { organisation: Some("Contoso".to_owned()), ..Config::default() });
     let html = text(&pages.respond(&Page::Blocked(blocked), Audience::Browser, ID));
     let (_, card) = html.split_once("<h1>").unwrap();
     let (card, _) = card.split_once("\n</div>").unwrap();
@@ -128,14 +132,48 @@ fn the_block_page_reads_like_this() {
 
 #[test]
 fn an_origin_that_could_widen_the_policy_is_left_out() {
-    let pages = Pages::new(Config {
-        organisation: None,
-        provider_origins: vec!["https://a; script-src *".to_owned(), "*".to_owned(), "https://ok.example".to_owned()],
-    });
+    let provider_origins = ["https://a; script-src *", "*", "https://ok.example"].map(str::to_owned).into();
+    let pages = Pages::new(Config { provider_origins, ..Config::default() });
     let response = pages.respond(&Page::FrontChannelDone, Audience::Browser, ID);
     let policy = response.headers()["content-security-policy"].to_str().unwrap();
     assert!(policy.contains("frame-ancestors https://ok.example;"), "{policy}");
     assert!(!policy.contains('*'), "{policy}");
+}
+
+#[test]
+fn somebody_at_risk_is_told_what_to_do_and_a_warning_can_be_gone_on_from() {
+    let help =
+        Help { text: Some("Call 4711.".to_owned()), url: Some("https://help.example/".to_owned()), ..Help::default() };
+    let pages = Pages::new(Config { help, ..Config::default() });
+    let risk = AtRisk { reason: Reason::RiskRule, app: "payroll", person: None, sign_in: "https://auth.example/again" };
+    let response = pages.respond(&Page::AtRisk(risk.clone()), Audience::Browser, ID);
+    assert_eq!(response.status(), 403);
+    let html = text(&response);
+    for part in [
+        Reason::RiskRule.sentence(),
+        "href=\"https://aka.ms/sspr\"",
+        "href=\"https://mysignins.microsoft.com/security-info\"",
+        "href=\"https://auth.example/again\"",
+        "href=\"https://help.example/\"",
+        "Call 4711.",
+        "payroll",
+        ID,
+    ] {
+        assert!(html.contains(part), "{part}\n{html}");
+    }
+    let twin = text(&pages.respond(&Page::AtRisk(risk), Audience::Api, ID));
+    assert!(twin.starts_with("{\"error\":\"blocked\",\"reason\":\"risk_rule\","), "{twin}");
+    let person = SignedInAs { name: "Alice", email: "" };
+    let warning = Warning { caution: Caution::Rule, app: "wiki", person, action: "/go", token: "sealed" };
+    let response = pages.respond(&Page::Warning(warning), Audience::Browser, ID);
+    let policy = response.headers()["content-security-policy"].to_str().unwrap();
+    assert!(policy.contains("form-action 'self' https:;") && !policy.contains("script-src"), "{policy}");
+    let html = text(&response);
+    assert!(
+        html.contains("<form method=\"post\" action=\"/go\"><input type=\"hidden\" name=\"to\" value=\"sealed\">"),
+        "{html}"
+    );
+    assert!(html.contains("Continue to wiki") && html.contains(ID), "{html}");
 }
 
 /// Writes every page to the folder named by `PORTCULLIS_PAGES_OUT`, to be looked at.
@@ -152,7 +190,7 @@ fn pages_for_looking_at() {
     ];
     let fields = ["note", "elements", "action", "submit", "appendChild", "dataset"]
         .map(|name| (name.to_owned(), "two\nlines & <more>".to_owned()));
-    let pages = Pages::new(Config { organisation: Some("Contoso".to_owned()), provider_origins: Vec::new() });
+    let pages = Pages::new(Config { organisation: Some("Contoso".to_owned()), ..Config::default() });
     for (at, page) in every_page("wiki", person, &apps, &fields).into_iter().enumerate() {
         let html = pages.respond(&page, Audience::Browser, ID);
         std::fs::write(folder.join(format!("{at:02}-{}.html", page.word())), html.body()).unwrap();
@@ -167,6 +205,10 @@ fn every_page<'a>(
 ) -> Vec<Page<'a>> {
     let mut pages = vec![
         Page::Blocked(Blocked { reason: Reason::RuleBlocks, app: any, person: Some(person), sign_out: Some(any) }),
+        Page::AtRisk(AtRisk { reason: Reason::RiskRule, app: any, person: Some(person), sign_in: any }),
+        Page::Warning(Warning { caution: Caution::Rule, app: any, person, action: any, token: any }),
+        Page::Warning(Warning { caution: Caution::Risk, app: any, person, action: any, token: any }),
+        Page::StepUpFailed { problem: StepUpProblem::NotConfirmed, retry: any },
         Page::SignInRequired { login_url: any },
         Page::TooManyAttempts { retry: any },
         Page::ProviderDown { retry: Some(any) },
@@ -182,12 +224,18 @@ fn every_page<'a>(
         Page::BadRequest { word: BadRequestWord::new("ambiguous_framing") },
         Page::MethodNotAllowed,
         Page::PayloadTooLarge,
-        Page::PreservePost(KeptPost { key: any, action: any, fields, login_url: any }),
+        Page::PreservePost(KeptPost { key: any, action: any, fields, login_url: any, why: KeptWhile::SigningIn }),
+        Page::PreservePost(KeptPost { key: any, action: any, fields, login_url: any, why: KeptWhile::Warned }),
         Page::ResumePost { key: any, fallback: any },
         Page::FrontChannelDone,
     ];
     pages.extend(SignInProblem::ALL.map(|problem| Page::SignInFailed { problem, retry: Some(any) }));
     pages
+}
+
+fn help(any: &str) -> Help {
+    let any = || any.to_owned();
+    Help { text: Some(any()), url: Some(any()), password_reset_url: any(), security_info_url: any() }
 }
 
 fn text(response: &Response<Bytes>) -> String {

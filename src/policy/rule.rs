@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::facts::{AppId, Destination, Facts, ObjectId, UserKey};
 
 use super::people::{self, Membership};
-use super::{Verdict, path};
+use super::{StepUp, Verdict, When, path};
 
 /// One private access rule, resolved against the configuration's apps. All given conditions must hold; an empty
 /// list means "any".
@@ -13,6 +13,8 @@ use super::{Verdict, path};
 pub struct Rule {
     /// Unique name; appears in logs, metrics and `explain`.
     pub name: Arc<str>,
+    /// A rule that is switched off matches nothing.
+    pub enabled: bool,
     /// Apps the rule is about; empty means every app.
     pub apps: Vec<AppId>,
     /// Methods, upper case; empty means any.
@@ -21,8 +23,12 @@ pub struct Rule {
     pub paths: Vec<Box<str>>,
     /// People the rule is about.
     pub who: Who,
+    /// When and from where.
+    pub when: When,
     /// What happens when the rule matches.
     pub verdict: Verdict,
+    /// The step-up that a challenge asks for. A challenge without one cannot be passed, so it blocks.
+    pub step_up: Option<StepUp>,
 }
 
 /// Whom a rule is about.
@@ -41,9 +47,23 @@ pub enum Who {
     },
 }
 
+impl Who {
+    /// Puts the lists in the order that searching expects.
+    pub(super) fn sort(&mut self) {
+        if let Self::Listed { users, groups } = self {
+            users.sort_unstable();
+            groups.sort_unstable();
+        }
+    }
+}
+
 /// A condition of a rule, named when it is the first that a request does not meet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Condition {
+    /// The rule is switched off.
+    Enabled,
+    /// The rule is about another kind of destination: the internet.
+    Plane,
     /// The rule is about other apps.
     App,
     /// The rule is about other methods.
@@ -52,8 +72,22 @@ pub enum Condition {
     Path,
     /// The rule is about other people.
     Person,
-    /// The rule allows members of a group, and the person's groups are not known.
+    /// The rule lets in members of a group, and the person's groups are not known.
     UnknownGroups,
+    /// The person is among those the rule leaves out.
+    Exception,
+    /// The rule is about other levels of risk.
+    RiskLevel,
+    /// The rule is about other states of risk.
+    RiskState,
+    /// The rule is about other detections.
+    Detection,
+    /// The risk is older or newer than the rule says.
+    RiskAge,
+    /// The request comes from elsewhere.
+    Place,
+    /// It is another time.
+    Schedule,
 }
 
 impl Condition {
@@ -61,11 +95,20 @@ impl Condition {
     #[must_use]
     pub const fn word(self) -> &'static str {
         match self {
+            Self::Enabled => "enabled",
+            Self::Plane => "plane",
             Self::App => "app",
             Self::Method => "method",
             Self::Path => "path",
             Self::Person => "person",
             Self::UnknownGroups => "unknown_groups",
+            Self::Exception => "exception",
+            Self::RiskLevel => "risk_level",
+            Self::RiskState => "risk_state",
+            Self::Detection => "detection",
+            Self::RiskAge => "risk_age",
+            Self::Place => "place",
+            Self::Schedule => "schedule",
         }
     }
 }
@@ -75,23 +118,43 @@ impl Condition {
 pub(super) enum Finding {
     /// Every condition holds.
     Matches,
-    /// A block rule is taken to match because the person's groups are not known.
+    /// A rule that does not simply let in is taken to match because the person's groups are not known.
     MatchesForUnknownGroups,
     /// Everything but the person matches, and nobody is signed in.
     DependsOnPerson,
-    /// This condition, the first in the order of [`Condition`], does not hold.
+    /// This condition, the first looked at, does not hold.
     Misses(Condition),
 }
 
 impl Rule {
+    /// A rule without conditions but the people it is about.
+    #[must_use]
+    pub fn new(name: &str, who: Who, verdict: Verdict) -> Self {
+        Self {
+            name: name.into(),
+            enabled: true,
+            apps: Vec::new(),
+            methods: Vec::new(),
+            paths: Vec::new(),
+            who,
+            when: When::default(),
+            verdict,
+            step_up: None,
+        }
+    }
+
     /// Whether the rule may say something about `app`.
     pub(super) fn concerns(&self, app: AppId) -> bool {
         self.apps.is_empty() || self.apps.contains(&app)
     }
 
     /// Holds the rule's conditions against `facts`, the cheapest first.
+    #[inline]
     pub(super) fn examine(&self, facts: &Facts<'_>) -> Finding {
         let Destination::App { app, method, path, .. } = facts.destination;
+        if !self.enabled {
+            return Finding::Misses(Condition::Enabled);
+        }
         if !self.concerns(app) {
             return Finding::Misses(Condition::App);
         }
@@ -101,12 +164,18 @@ impl Rule {
         if !self.paths.is_empty() && !self.paths.iter().any(|prefix| path::covers(prefix, path, self.verdict)) {
             return Finding::Misses(Condition::Path);
         }
-        match (people::membership(&self.who, facts), self.verdict) {
+        let person = facts.subject.map(|subject| (subject.user, &facts.standing.groups));
+        let finding = match (people::membership(&self.who, person), self.verdict) {
             (Membership::Is, _) => Finding::Matches,
-            (Membership::IsNot, _) => Finding::Misses(Condition::Person),
+            (Membership::IsNot, _) => return Finding::Misses(Condition::Person),
             (Membership::NobodySignedIn, _) => Finding::DependsOnPerson,
-            (Membership::GroupsUnknown, Verdict::Block) => Finding::MatchesForUnknownGroups,
-            (Membership::GroupsUnknown, _) => Finding::Misses(Condition::UnknownGroups),
-        }
+            (Membership::GroupsUnknown, Verdict::Allow | Verdict::Monitor) => {
+                return Finding::Misses(Condition::UnknownGroups);
+            }
+            (Membership::GroupsUnknown, Verdict::Warn | Verdict::Challenge | Verdict::Block) => {
+                Finding::MatchesForUnknownGroups
+            }
+        };
+        self.when.missed(facts.client, facts.now).map_or(finding, Finding::Misses)
     }
 }

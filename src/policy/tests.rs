@@ -9,6 +9,8 @@ use crate::facts::{Groups, Guid, ObjectId, RiskFeed, Standing, Subject, TenantId
 
 use super::*;
 
+mod risk;
+
 fn object(n: u128) -> ObjectId {
     ObjectId(Guid::from_u128(n))
 }
@@ -22,7 +24,7 @@ fn person(n: u128, groups: Groups) -> Subject {
 }
 
 fn rule(name: &str, who: Who, verdict: Verdict) -> Rule {
-    Rule { name: name.into(), apps: vec![], methods: vec![], paths: vec![], who, verdict }
+    Rule::new(name, who, verdict)
 }
 
 fn group(n: u128) -> Who {
@@ -238,7 +240,7 @@ prop_compose! {
         who in any_who(),
         verdict in prop_oneof![Just(Allow), Just(Block)],
     ) -> Rule {
-        Rule { name: "".into(), apps, methods, paths, who, verdict }
+        Rule { apps, methods, paths, ..Rule::new("", who, verdict) }
     }
 }
 

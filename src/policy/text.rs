@@ -1,4 +1,4 @@
-//! The rules file: TOML in, [`Rule`]s out, or everything that is wrong with it.
+//! The rules file: TOML in, access rules and risk control out, or everything that is wrong with it.
 
 mod build;
 mod file;
@@ -7,13 +7,22 @@ use std::path::Path;
 
 use crate::document::{Document, Problems};
 
-use super::Rule;
+use super::{RiskControl, Rule};
+
+/// What a rules file says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RulesFile {
+    /// Access rules, in order.
+    pub access: Vec<Rule>,
+    /// Risk rules and what holds for risk everywhere. What single apps say stands in the configuration.
+    pub risk: RiskControl,
+}
 
 /// Reads the rules file `text`. `apps` are the configured apps' names in the order of their ids.
 ///
 /// # Errors
 /// Everything that is wrong, with rule, key, what was expected, line and column.
-pub fn parse(file: &Path, text: &str, apps: &[&str]) -> Result<Vec<Rule>, Problems> {
+pub fn parse(file: &Path, text: &str, apps: &[&str]) -> Result<RulesFile, Problems> {
     let document = Document::parse(file, text)?;
     let rules: file::Rules = document.read(&schema())?;
     build::rules(&document, &rules, apps)

@@ -20,6 +20,9 @@ pub enum Verdict {
 }
 
 impl Verdict {
+    /// Every verdict, the mildest first.
+    pub const ALL: [Self; 5] = [Self::Allow, Self::Monitor, Self::Warn, Self::Challenge, Self::Block];
+
     /// Whether the request is forwarded.
     #[must_use]
     pub const fn forwards(self) -> bool {
@@ -113,6 +116,19 @@ impl Reason {
             Self::RiskTooOld => "risk_too_old",
             Self::RiskUnknown => "risk_unknown",
             Self::RiskUnavailable => "risk_unavailable",
+        }
+    }
+
+    /// Whether a decision with this reason can have this verdict.
+    #[must_use]
+    pub const fn may_give(self, verdict: Verdict) -> bool {
+        match self {
+            Self::RuleAllows | Self::RuleAllowsAnyone => matches!(verdict, Verdict::Allow),
+            Self::RuleAsks => matches!(verdict, Verdict::Monitor | Verdict::Warn | Verdict::Challenge),
+            Self::RiskRule | Self::RiskTooOld | Self::RiskUnknown | Self::RiskUnavailable => {
+                !matches!(verdict, Verdict::Allow)
+            }
+            _ => matches!(verdict, Verdict::Block),
         }
     }
 

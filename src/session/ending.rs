@@ -9,7 +9,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::{CookieKey, SessionError, SessionKey, Sessions};
 use crate::cut::CutReason;
-use crate::facts::{TenantId, UserKey};
+use crate::facts::{TenantId, UnixTime, UserKey};
 use crate::peers::Announcement;
 use crate::store::{Batch, Table};
 
@@ -32,6 +32,36 @@ impl Sessions {
         self.inner.peers.announce(Announcement::UserEnded { user, reason: reason.word() });
         let keys = self.inner.index().of_user(&user);
         self.end_here(&keys, reason).await
+    }
+
+    /// Ends some of a person's sessions. Returns which had been alive, also when the removal is not on disk yet.
+    ///
+    /// # Errors
+    /// The second part is as of [`Sessions::end`].
+    pub async fn end_some(
+        &self,
+        user: UserKey,
+        which: Which,
+        reason: CutReason,
+    ) -> (Vec<SessionKey>, Result<(), SessionError>) {
+        let mut keys = {
+            let mut index = self.inner.index();
+            let mut keys = index.of_user(&user);
+            keys.retain(|key| index.entry(key).is_some_and(|entry| which.takes(entry.created, entry.authenticated)));
+            keys
+        };
+        keys.iter().for_each(|key| {
+            self.inner.peers.announce(Announcement::SessionEnded { session: key.0, reason: reason.word() });
+        });
+        keys.retain(|key| self.take(key, reason));
+        let settled = self.settle(Some(&keys)).await;
+        (keys, settled)
+    }
+
+    /// Everybody who has a session.
+    #[must_use]
+    pub fn people(&self) -> Vec<UserKey> {
+        self.inner.index().people()
     }
 
     /// Ends sessions by the provider's session id (front-channel logout), in one tenant or any.
@@ -93,6 +123,27 @@ impl Sessions {
         }
         cookies.iter().for_each(|cookie| self.inner.cache.invalidate(cookie));
         true
+    }
+}
+
+/// Which of a person's sessions end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Which {
+    /// All of them.
+    All,
+    /// Those that had begun by then. Whoever comes back later may stay.
+    BegunBy(UnixTime),
+    /// Those of a sign-in before this moment, which no longer counts (`signInSessionsValidFromDateTime`).
+    SignedInBefore(UnixTime),
+}
+
+impl Which {
+    fn takes(self, created: UnixTime, authenticated: UnixTime) -> bool {
+        match self {
+            Self::All => true,
+            Self::BegunBy(moment) => created <= moment,
+            Self::SignedInBefore(moment) => authenticated < moment,
+        }
     }
 }
 

@@ -26,6 +26,8 @@ pub(super) struct Entry {
     pub(super) email: Arc<str>,
     pub(super) sid: Option<Arc<str>>,
     pub(super) created: UnixTime,
+    /// When the person proved who they are.
+    pub(super) authenticated: UnixTime,
     pub(super) expires: UnixTime,
     pub(super) pulse: Arc<Pulse>,
     /// The one instance, while anybody holds it.
@@ -42,11 +44,11 @@ impl Entry {
 
     /// Adds a host's cookie; returns those that make room for it.
     ///
-    /// A host keeps a few, because two tabs may sign in at once and the browser keeps either cookie.
-    pub(super) fn add_cookie(&mut self, cookie: CookieKey, host: &str) -> Vec<CookieKey> {
+    /// A host keeps `most`: usually a few, because two tabs may sign in at once and the browser keeps either cookie.
+    pub(super) fn add_cookie(&mut self, cookie: CookieKey, host: &str, most: usize) -> Vec<CookieKey> {
         self.cookies.push((cookie, host.into()));
         let of_host = self.cookies.iter().filter(|(_, other)| **other == *host).count();
-        let mut surplus_of_host = of_host.saturating_sub(MAX_COOKIES_PER_HOST);
+        let mut surplus_of_host = of_host.saturating_sub(most);
         let mut surplus = self.cookies.len().saturating_sub(MAX_COOKIES).max(surplus_of_host);
         let mut dropped = Vec::new();
         self.cookies.retain(|(key, other)| {
@@ -92,6 +94,10 @@ impl Index {
     /// Oldest first.
     pub(super) fn of_user(&self, user: &UserKey) -> Vec<SessionKey> {
         self.users.get(user).cloned().unwrap_or_default()
+    }
+
+    pub(super) fn people(&self) -> Vec<UserKey> {
+        self.users.keys().copied().collect()
     }
 
     pub(super) fn of_sid(&self, tenant: Option<crate::facts::TenantId>, sid: &str) -> Vec<SessionKey> {
@@ -157,4 +163,5 @@ pub(super) const MAX_SESSIONS: usize = 1_000_000;
 pub(super) const MAX_PER_USER: usize = 100;
 /// Hosts' cookies of one session.
 const MAX_COOKIES: usize = 512;
-const MAX_COOKIES_PER_HOST: usize = 4;
+/// Cookies of one host of one session.
+pub(super) const MAX_COOKIES_PER_HOST: usize = 4;

@@ -21,6 +21,8 @@ pub struct Session {
     pub cut: Cut,
     subject: RwLock<Arc<Subject>>,
     passed: RwLock<Arc<Passed>>,
+    /// Held by whoever rewrites the record.
+    pub(super) writing: tokio::sync::Mutex<()>,
     version: AtomicU64,
     pub(super) pulse: Arc<Pulse>,
     clock: SharedClock,
@@ -43,6 +45,7 @@ impl Session {
         let refreshed = clock.tick().0.saturating_sub(millis(clock.now().since(record.refreshed)));
         let login_hint = record.login_hint();
         let has_refresh_token = record.refresh_token().is_some();
+        let passed = RwLock::new(Arc::new(record.passed()));
         Self {
             key,
             user: record.subject.user,
@@ -57,7 +60,8 @@ impl Session {
             login_hint,
             has_refresh_token,
             subject: RwLock::new(Arc::new(record.subject)),
-            passed: RwLock::default(),
+            passed,
+            writing: tokio::sync::Mutex::new(()),
             refreshing: AtomicBool::new(false),
             refreshed: AtomicU64::new(refreshed),
             vouched: AtomicU64::new(refreshed),
@@ -165,6 +169,18 @@ impl Session {
             self.refreshed.store(now.0, Ordering::Relaxed);
             ticket
         })
+    }
+
+    /// Makes every connection look at this session again.
+    pub(super) fn move_on(&self) {
+        self.version.fetch_add(1, Ordering::Release);
+    }
+
+    /// Takes over what it has passed by now.
+    pub(super) fn pass(&self, passed: Passed) {
+        *self.passed.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(passed);
+        // After the value, as below.
+        self.move_on();
     }
 
     /// Takes over what the provider says now.

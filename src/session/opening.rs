@@ -105,6 +105,7 @@ fn entry(record: Record, pulse: Pulse) -> Entry {
         email: Arc::clone(&record.subject.email),
         sid: record.sid.as_deref().map(Arc::from),
         created: record.created,
+        authenticated: record.authenticated,
         expires: record.expires,
         pulse: Arc::new(pulse),
         live: Weak::new(),

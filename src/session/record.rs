@@ -2,10 +2,12 @@
 //!
 //! A record that was edited, moved to another key or put into another table does not open, and is no session.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use super::{CookieKey, NewSession, SessionError, SessionKey};
-use crate::facts::{Subject, UnixTime};
+use crate::facts::{Acknowledged, AuthContext, Passed, Proof, Subject, UnixTime};
 use crate::store::Keyring;
 use crate::telemetry::Secret;
 use zeroize::Zeroizing;
@@ -24,6 +26,12 @@ pub(super) struct Record {
     /// When the provider last vouched for the person: at sign-in, then at each silent refresh.
     pub(super) refreshed: UnixTime,
     refresh_token: Option<String>,
+    /// Step-ups: number of the context, and when. Left out where there is none, as in records of before.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    proofs: Vec<(u8, UnixTime)>,
+    /// Warnings gone on from: the rule, and when.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    acknowledged: Vec<(String, UnixTime)>,
 }
 
 impl Record {
@@ -38,7 +46,24 @@ impl Record {
             expires,
             refreshed: created,
             refresh_token: new.refresh_token.map(|token| token.expose().clone()),
+            proofs: written(&new.proofs),
+            acknowledged: Vec::new(),
         }
+    }
+
+    /// What the session has passed.
+    pub(super) fn passed(&self) -> Passed {
+        let proof = |(context, at): &(u8, UnixTime)| Proof { context: AuthContext(*context), at: *at };
+        let line = |(rule, at): &(String, UnixTime)| Acknowledged { rule: Arc::from(rule.as_str()), at: *at };
+        Passed {
+            proofs: self.proofs.iter().map(proof).collect(),
+            acknowledged: self.acknowledged.iter().map(line).collect(),
+        }
+    }
+
+    pub(super) fn set_passed(&mut self, passed: &Passed) {
+        self.proofs = written(&passed.proofs);
+        self.acknowledged = passed.acknowledged.iter().map(|line| (line.rule.to_string(), line.at)).collect();
     }
 
     pub(super) fn login_hint(&self) -> Option<Secret<String>> {
@@ -62,6 +87,10 @@ impl Record {
         let plain = Zeroizing::new(keyring.open_sealed(RECORD, &key.0, bytes)?);
         serde_json::from_slice::<Self>(&plain).ok().filter(|record| record.version == VERSION)
     }
+}
+
+fn written(proofs: &[Proof]) -> Vec<(u8, UnixTime)> {
+    proofs.iter().map(|proof| (proof.context.0, proof.at)).collect()
 }
 
 /// When a session was last used and how much of its absolute lifetime was left then.

@@ -12,6 +12,7 @@ use crate::facts::{Clock, Groups, Guid, ManualClock, ObjectId, TenantId};
 mod cookie;
 mod crash;
 mod lifetime;
+mod passed;
 mod store;
 
 const START: UnixTime = UnixTime(1_800_000_000);
@@ -69,6 +70,7 @@ fn sign_in(n: u128) -> NewSession {
         login_hint: Some(Secret::new("hint".to_owned())),
         authenticated: START,
         refresh_token: Some(Secret::new(format!("refresh-{n}"))),
+        proofs: Vec::new(),
     }
 }
 

@@ -5,9 +5,9 @@ use std::time::Duration;
 use http::{HeaderMap, HeaderValue};
 
 use super::cookie::{self, SameSite};
-use super::seal::{self, Browser};
+use super::seal::{self, Browser, Steps};
 use super::{SignIn, Visit};
-use crate::facts::UnixTime;
+use crate::facts::{AuthContext, UnixTime};
 use crate::store::Keyring;
 
 /// Coming back this often in a row, each time with less than [`QUIET`] in between, is a loop: the session does not
@@ -28,7 +28,14 @@ pub(super) fn known_or_new(keyring: &Keyring, headers: &HeaderMap, host: &str, n
     if let Some(browser) = known(keyring, headers, host, now) {
         return Some(browser);
     }
-    Some(Browser { id: seal::random::<16>()?, entries: 0, entered: UnixTime(0), session: None, made: now })
+    Some(Browser {
+        id: seal::random::<16>()?,
+        entries: 0,
+        entered: UnixTime(0),
+        steps: Vec::new(),
+        session: None,
+        made: now,
+    })
 }
 
 /// The `Set-Cookie` line for a browser that signs out here; `None` if it is not known.
@@ -63,18 +70,52 @@ impl Browser {
         self.entered = now;
     }
 
+    /// Whether this browser keeps coming back from the same step-up without it being enough.
+    pub(super) fn is_stepping_in_circles(&self, context: AuthContext, now: UnixTime) -> bool {
+        self.step_rounds(context, now) >= LOOP_ROUNDS
+    }
+
+    /// How many rounds in a row of this step-up lie behind this browser. Too many different ones in a minute count as
+    /// a circle too.
+    pub(super) fn step_rounds(&self, context: AuthContext, now: UnixTime) -> u32 {
+        let mut recent = self.steps.iter().filter(|steps| now.since(steps.at) < QUIET);
+        let others = recent.clone().filter(|steps| steps.context != context.0).count();
+        if others >= MAX_CONTEXTS {
+            return LOOP_ROUNDS;
+        }
+        recent.find(|steps| steps.context == context.0).map_or(0, |steps| steps.rounds)
+    }
+
+    /// Counts a step-up that came back, as [`Browser::enter`] counts sign-ins.
+    pub(super) fn step(&mut self, context: AuthContext, rounds: u32, now: UnixTime) {
+        let before = self.step_rounds(context, now);
+        let rounds = if before == 0 { 1 } else { before.max(rounds.saturating_add(1)) };
+        self.steps.retain(|steps| steps.context != context.0 && now.since(steps.at) < QUIET);
+        self.steps.push(Steps { context: context.0, rounds, at: now });
+    }
+
     /// Forgets the rounds: somebody who signs out and comes again is no loop.
     pub(super) const fn start_anew(&mut self) {
         self.entries = 0;
     }
 }
 
+/// Different step-ups within a minute that are still believed to lead somewhere; also bounds the cookie.
+const MAX_CONTEXTS: usize = 8;
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn newcomer() -> Browser {
-        Browser { id: String::new(), entries: 0, entered: UnixTime(0), session: None, made: UnixTime(1000) }
+        Browser {
+            id: String::new(),
+            entries: 0,
+            entered: UnixTime(0),
+            steps: Vec::new(),
+            session: None,
+            made: UnixTime(1000),
+        }
     }
 
     #[test]
@@ -89,6 +130,27 @@ mod tests {
         assert!(!browser.is_looping(UnixTime(1060)));
         browser.enter(browser.rounds(UnixTime(1060)), UnixTime(1060));
         assert_eq!(browser.entries, 1);
+    }
+
+    #[test]
+    fn third_round_of_one_step_up_within_a_minute_is_a_circle_and_another_context_is_not() {
+        let (c1, c2) = (AuthContext(1), AuthContext(2));
+        let mut browser = newcomer();
+        // Two tabs that left together are one round.
+        for second in [1000, 1005] {
+            browser.step(c1, 0, UnixTime(second));
+            assert!(!browser.is_stepping_in_circles(c1, UnixTime(second)));
+        }
+        browser.step(c1, browser.step_rounds(c1, UnixTime(1010)), UnixTime(1010));
+        assert!(browser.is_stepping_in_circles(c1, UnixTime(1069)));
+        assert!(!browser.is_stepping_in_circles(c1, UnixTime(1070)));
+        assert!(!browser.is_stepping_in_circles(c2, UnixTime(1010)) && !browser.is_looping(UnixTime(1010)));
+        for context in 10..18 {
+            browser.step(AuthContext(context), 0, UnixTime(1010));
+        }
+        assert!(browser.is_stepping_in_circles(AuthContext(99), UnixTime(1010)), "eight others in a minute");
+        browser.step(c2, 0, UnixTime(1100));
+        assert_eq!(browser.steps.len(), 1, "what is over is forgotten");
     }
 
     #[test]

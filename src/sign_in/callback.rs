@@ -7,19 +7,20 @@ use http::{HeaderValue, Method, Response};
 
 use super::cookie::{self, SameSite};
 use super::seal::{self, ATTEMPT_LIFETIME, Attempt, Browser};
-use super::{SignIn, SignInError, Visit, browser, enter, single};
+use super::{SignIn, SignInError, Visit, browser, enter, single, step_up};
 use crate::cut::CutReason;
 use crate::edge::Body;
 use crate::entra::{AuthorizeError, EntraError, SignedIn};
 use crate::session::{CookieValue, NewSession, Session, SessionKey};
 use crate::telemetry::Secret;
+use crate::telemetry::metrics::SignInOutcome;
 
 /// What the provider sent back.
-struct Answer {
+pub(super) struct Answer {
     state: Option<String>,
     code: Option<Secret<String>>,
     issuer: Option<String>,
-    error: Option<EntraError>,
+    pub(super) error: Option<EntraError>,
 }
 
 /// `GET` (response mode `query`) or `POST` (`form_post`) on the registered redirect address.
@@ -40,6 +41,9 @@ pub(super) async fn callback(sign_in: &SignIn, visit: &Visit) -> Result<Response
             None => Err(SignInError::StaleAttempt),
         };
     };
+    if attempt.session.is_some() {
+        return step_up::finish(sign_in, visit, answer, attempt, browser).await;
+    }
     // A parallel tab was faster: its session is newer than this attempt and wins; the code stays unused.
     if let Some(session) = &signed_in_already
         && session.created() >= attempt.made
@@ -57,6 +61,12 @@ pub(super) async fn callback(sign_in: &SignIn, visit: &Visit) -> Result<Response
     if let Some(error) = answer.error {
         return Err(SignInError::Provider(error));
     }
+    let signed_in = redeem(sign_in, answer, &attempt).await?;
+    begin(sign_in, visit, signed_in, signed_in_already, attempt, browser).await
+}
+
+/// Turns a good answer into what the provider vouches for, once.
+pub(super) async fn redeem(sign_in: &SignIn, answer: Answer, attempt: &Attempt) -> Result<SignedIn, SignInError> {
     if let Some(issuer) = &answer.issuer
         && sign_in.parts.provider.expects_issuer(issuer).is_none()
     {
@@ -74,7 +84,7 @@ pub(super) async fn callback(sign_in: &SignIn, visit: &Visit) -> Result<Response
         // this answer, so whoever sends it again is told the same again.
         sign_in.parts.peers.release(attempt.id.as_bytes()).await;
     }
-    begin(sign_in, visit, redeemed?, signed_in_already, attempt, browser).await
+    Ok(redeemed?)
 }
 
 async fn begin(
@@ -86,25 +96,25 @@ async fn begin(
     browser: Browser,
 ) -> Result<Response<Body>, SignInError> {
     let parts = &sign_in.parts;
-    let subject = signed_in.subject.clone();
     let new = NewSession {
         subject: signed_in.subject,
         sid: signed_in.sid,
         login_hint: signed_in.login_hint,
         authenticated: signed_in.auth_time.unwrap_or_else(|| sign_in.now()),
         refresh_token: signed_in.refresh_token,
+        proofs: step_up::proofs(&signed_in.acrs, sign_in.now()),
     };
     let (session, cookie_value) = parts.sessions.create(new, &parts.config.host).await?;
     if let Some(previous) = previous {
         // A new sign-in in the same browser replaces what was there, whoever it was.
         parts.sessions.end(&previous.key, CutReason::SignedOut).await?;
     }
-    sign_in.signed_in(visit, &subject, &session);
+    sign_in.ended(visit, SignInOutcome::SignedIn, Some(&session));
     arrive(sign_in, visit, &session, &cookie_value, attempt, browser)
 }
 
 /// Lets the browser go on with `session` and the sign-in host's cookie for it.
-fn arrive(
+pub(super) fn arrive(
     sign_in: &SignIn,
     visit: &Visit,
     session: &Arc<Session>,

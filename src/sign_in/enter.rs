@@ -65,8 +65,17 @@ pub(super) async fn enter(sign_in: &SignIn, visit: &Visit) -> Result<Response<Bo
     };
     let key = unhex(&code.session).map(SessionKey).ok_or(SignInError::Malformed)?;
     let session = parts.sessions.by_key(&key).await?.ok_or(SignInError::StaleAttempt)?;
-    let value = parts.sessions.bind_host(&session, &visit.host).await?;
-    browser.enter(code.back.rounds, now);
+    let value = match code.back.wants() {
+        // What the session gained must not be gained by whoever else had this host's cookie (threats SE-05).
+        Some(context) => {
+            browser.step(context, code.back.rounds, now);
+            parts.sessions.renew_host(&session, &visit.host).await?
+        }
+        None => {
+            browser.enter(code.back.rounds, now);
+            parts.sessions.bind_host(&session, &visit.host).await?
+        }
+    };
     let cookies = vec![
         cookie::set(cookie::SESSION, value.expose(), SameSite::Lax).ok_or(SignInError::Internal)?,
         browser::set(&parts.keyring, &browser, &visit.host, SameSite::Lax).ok_or(SignInError::Internal)?,

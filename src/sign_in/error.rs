@@ -5,7 +5,7 @@ use http::Response;
 use super::{SignIn, Visit, reply};
 use crate::edge::Body;
 use crate::entra::{BadToken, EntraError, Fault, RefusalClass};
-use crate::pages::{BadRequestWord, Page, SignInProblem};
+use crate::pages::{BadRequestWord, Page, SignInProblem, StepUpProblem};
 use crate::session::SessionError;
 use crate::telemetry::metrics::SignInOutcome;
 
@@ -36,6 +36,14 @@ pub enum SignInError {
     /// The provider could not be asked, or its answer is not good.
     #[error("the provider's answer is no sign-in")]
     Entra(#[from] EntraError),
+    /// A step-up came to nothing; the session is as it was.
+    #[error("the step-up was not confirmed: {}", problem.word())]
+    StepUp {
+        /// In which way.
+        problem: StepUpProblem,
+        /// Where to try again.
+        again: String,
+    },
     /// The session store did not answer.
     #[error("the session store failed")]
     Store(#[from] SessionError),
@@ -49,6 +57,9 @@ impl SignInError {
     pub(super) fn respond(&self, sign_in: &SignIn, visit: &Visit) -> Response<Body> {
         tracing::info!(request_id = %visit.request_id, path = %visit.path, error = %chain(self), "a gateway page could not be served");
         let retry = format!("{}{}sign-in?prompt=select_account", sign_in.config().origin(), super::PREFIX);
+        if let Self::StepUp { problem, again } = self {
+            return reply::page(sign_in, &Page::StepUpFailed { problem: *problem, retry: again }, visit, Vec::new());
+        }
         let page = match self.problem() {
             Ok(problem) => {
                 sign_in.failed(visit, outcome_of(problem));
@@ -77,7 +88,8 @@ impl SignInError {
             Self::CookiesBlocked => Ok(SignInProblem::CookiesOff),
             Self::ForeignForm => Err(Other::BadRequest("foreign_form")),
             Self::Provider(error) | Self::Entra(error) => of_fault(error.fault()),
-            Self::Store(_) | Self::Internal => Err(Other::StoreDown),
+            // Answered before; refused like a failure of ours if it ever comes here.
+            Self::StepUp { .. } | Self::Store(_) | Self::Internal => Err(Other::StoreDown),
         }
     }
 }

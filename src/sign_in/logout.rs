@@ -1,6 +1,5 @@
 //! Signing out: here, at the provider, and when the provider says so.
 
-use http::header::ORIGIN;
 use http::{Method, Response};
 use url::Url;
 
@@ -50,7 +49,7 @@ async fn end(sign_in: &SignIn, visit: &Visit, session: &Session) -> Result<Respo
     // An empty token means the key ring failed; then nothing matches.
     let same = !expected.is_empty()
         && aws_lc_rs::constant_time::verify_slices_are_equal(token.as_bytes(), expected.as_bytes()).is_ok();
-    if !same || !is_own_origin(sign_in, visit) {
+    if !same || !reply::is_own_origin(sign_in, visit) {
         return Err(SignInError::ForeignForm);
     }
     let parts = &sign_in.parts;
@@ -107,13 +106,4 @@ pub(super) fn csrf_token(sign_in: &SignIn, session: &Session) -> String {
     use base64::Engine;
     let mac = sign_in.parts.keyring.mac("sign-out form", &[&session.key.0]);
     mac.map_or_else(String::new, |(_, tag)| base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(tag))
-}
-
-fn is_own_origin(sign_in: &SignIn, visit: &Visit) -> bool {
-    match visit.headers.get(ORIGIN) {
-        // A page with `Referrer-Policy: no-referrer` posts with `Origin: null`; then the browser's own word counts.
-        Some(origin) if origin.as_bytes() != b"null" => origin.as_bytes() == sign_in.config().origin().as_bytes(),
-        // `none` is the person's own doing, such as a reload.
-        _ => visit.headers.get("sec-fetch-site").is_none_or(|site| matches!(site.as_bytes(), b"same-origin" | b"none")),
-    }
 }

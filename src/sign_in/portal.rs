@@ -20,7 +20,7 @@ pub(super) async fn portal(sign_in: &SignIn, visit: &Visit) -> Result<Response<B
             let retry = format!("{}/", sign_in.config().origin());
             return Ok(reply::page(sign_in, &Page::TooManyAttempts { retry: &retry }, visit, Vec::new()));
         }
-        return login::to_provider(sign_in, visit, None, None).await;
+        return login::to_provider(sign_in, visit, None, None, None).await;
     };
     let subject = session.subject();
     let apps: Vec<AppLink<'_>> =

@@ -1,6 +1,6 @@
 //! Building the answers of the gateway's own endpoints.
 
-use http::header::{CACHE_CONTROL, LOCATION, REFERRER_POLICY, SET_COOKIE};
+use http::header::{CACHE_CONTROL, LOCATION, ORIGIN, REFERRER_POLICY, SET_COOKIE};
 use http::{HeaderValue, Response, StatusCode};
 
 use super::{SignIn, Visit};
@@ -38,6 +38,18 @@ pub(super) fn json(status: StatusCode, value: &serde_json::Value) -> Response<Bo
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(http::header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     response
+}
+
+/// Whether a form was sent from a page of the host it was sent to, as far as the browser tells.
+pub(super) fn is_own_origin(sign_in: &SignIn, visit: &Visit) -> bool {
+    match visit.headers.get(ORIGIN) {
+        // A page with `Referrer-Policy: no-referrer` posts with `Origin: null`; then the browser's own word counts.
+        Some(origin) if origin.as_bytes() != b"null" => {
+            origin.as_bytes() == sign_in.config().origin_of(&visit.host).as_bytes()
+        }
+        // `none` is the person's own doing, such as a reload.
+        _ => visit.headers.get("sec-fetch-site").is_none_or(|site| matches!(site.as_bytes(), b"same-origin" | b"none")),
+    }
 }
 
 fn with_cookies(mut response: Response<Body>, cookies: Vec<HeaderValue>) -> Response<Body> {

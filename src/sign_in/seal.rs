@@ -10,7 +10,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::facts::UnixTime;
+use crate::facts::{AuthContext, UnixTime};
 use crate::store::Keyring;
 
 /// Longest sealed text that is even looked at.
@@ -50,9 +50,19 @@ pub(super) struct Return {
     /// How many rounds lay behind the browser when it was sent away.
     #[serde(rename = "n", default, skip_serializing_if = "is_zero")]
     pub(super) rounds: u32,
+    /// The number of the auth context that is asked for, if this is a step-up.
+    #[serde(rename = "c", default, skip_serializing_if = "Option::is_none")]
+    pub(super) context: Option<u8>,
     /// When.
     #[serde(rename = "t")]
     pub(super) made: UnixTime,
+}
+
+impl Return {
+    /// The auth context that is asked for.
+    pub(super) fn wants(&self) -> Option<AuthContext> {
+        self.context.map(AuthContext)
+    }
 }
 
 impl Sealed for Return {
@@ -82,6 +92,9 @@ pub(super) struct Attempt {
     /// The person asked to sign in with another account, so a session that is there does not answer it.
     #[serde(rename = "o", default, skip_serializing_if = "std::ops::Not::not")]
     pub(super) other_account: bool,
+    /// The key, hex, of the session that steps up; `None` for a sign-in.
+    #[serde(rename = "u", default, skip_serializing_if = "Option::is_none")]
+    pub(super) session: Option<String>,
     /// How many rounds lay behind the browser at the sign-in host when it was sent away.
     #[serde(rename = "c", default, skip_serializing_if = "is_zero")]
     pub(super) rounds: u32,
@@ -142,6 +155,9 @@ pub(super) struct Browser {
     /// When it last entered.
     #[serde(rename = "e", default = "never")]
     pub(super) entered: UnixTime,
+    /// The step-ups of the last minute that came back, by context, with how many rounds in a row.
+    #[serde(rename = "u", default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) steps: Vec<Steps>,
     /// The session of this browser at the sign-in host, hex. The provider's posted answer comes without the `Lax`
     /// session cookie; this one comes along and says what a new sign-in replaces.
     #[serde(rename = "s", default, skip_serializing_if = "Option::is_none")]
@@ -149,6 +165,20 @@ pub(super) struct Browser {
     /// When the cookie was first made.
     #[serde(rename = "t")]
     pub(super) made: UnixTime,
+}
+
+/// Rounds of one step-up in a row.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub(super) struct Steps {
+    /// Number of the context.
+    #[serde(rename = "c")]
+    pub(super) context: u8,
+    /// How many.
+    #[serde(rename = "n")]
+    pub(super) rounds: u32,
+    /// When the last one ended.
+    #[serde(rename = "e")]
+    pub(super) at: UnixTime,
 }
 
 impl Sealed for Browser {
@@ -209,7 +239,14 @@ mod tests {
     use super::*;
 
     fn browser(made: u64) -> Browser {
-        Browser { id: "b".to_owned(), entries: 0, entered: UnixTime(0), session: None, made: UnixTime(made) }
+        Browser {
+            id: "b".to_owned(),
+            entries: 0,
+            entered: UnixTime(0),
+            steps: Vec::new(),
+            session: None,
+            made: UnixTime(made),
+        }
     }
 
     #[test]
@@ -218,8 +255,15 @@ mod tests {
         let keyring = Keyring::open(folder.path()).unwrap();
         let made = UnixTime(1_000_000);
         let id = "i".to_owned();
-        let back =
-            Return { host: "a".to_owned(), path: "/".to_owned(), browser: String::new(), form: None, rounds: 0, made };
+        let back = Return {
+            host: "a".to_owned(),
+            path: "/".to_owned(),
+            browser: String::new(),
+            form: None,
+            rounds: 0,
+            context: None,
+            made,
+        };
         let code = Code { id, session: String::new(), back, made };
         let text = seal(&keyring, b"app.test", &code).unwrap();
         let opened =

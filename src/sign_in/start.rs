@@ -1,4 +1,4 @@
-//! What somebody without a session gets on an app host.
+//! What somebody gets on an app host who has to sign in, or to step up, first.
 
 use http::header::{
     ACCEPT, ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_ORIGIN, CONTENT_TYPE, ORIGIN, UPGRADE, VARY,
@@ -8,9 +8,10 @@ use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 
 use super::cookie::SameSite;
 use super::seal::{self, Return};
-use super::{PREFIX, SignIn, SignInError, Visit, browser, reply};
+use super::{PREFIX, SignIn, SignInError, Visit, browser, reply, step_up};
 use crate::edge::Body;
-use crate::pages::{Audience, KeptPost, Page};
+use crate::facts::AuthContext;
+use crate::pages::{Audience, KeptPost, KeptWhile, Page};
 use crate::telemetry::RequestId;
 
 /// Longest path with query that is remembered through a sign-in; a longer one comes back to the app's front page.
@@ -99,14 +100,18 @@ fn is_own_form(headers: &HeaderMap, host: &str) -> bool {
     is_form && navigates && same_origin
 }
 
-/// The answer. Allocates nothing that outlives it: where to go back to is sealed into the address.
-pub(super) fn challenge(sign_in: &SignIn, asker: &Asker<'_>) -> Response<Body> {
+/// The answer: to sign in, or to step up to `wanted`. Allocates nothing that outlives it: where to go back to is sealed
+/// into the address.
+pub(super) fn challenge(sign_in: &SignIn, asker: &Asker<'_>, wanted: Option<AuthContext>) -> Response<Body> {
     let kind = Unauthenticated::of(asker.method, asker.headers, asker.host);
     let form = matches!(kind, Unauthenticated::Form).then_some(asker.form).flatten();
     match kind {
-        Unauthenticated::Navigation => navigate(sign_in, asker, None),
-        Unauthenticated::Form if form.is_some() => navigate(sign_in, asker, form),
-        Unauthenticated::Form | Unauthenticated::Program => Some(program(sign_in, asker)),
+        Unauthenticated::Navigation => navigate(sign_in, asker, None, wanted),
+        Unauthenticated::Form if form.is_some() => navigate(sign_in, asker, form, wanted),
+        Unauthenticated::Form | Unauthenticated::Program => Some(match wanted {
+            Some(context) => step_up::program(sign_in, asker, context),
+            None => program(sign_in, asker),
+        }),
     }
     .unwrap_or_else(|| {
         // Only the system's randomness or the keyring can have failed.
@@ -114,11 +119,19 @@ pub(super) fn challenge(sign_in: &SignIn, asker: &Asker<'_>) -> Response<Body> {
     })
 }
 
-fn navigate(sign_in: &SignIn, asker: &Asker<'_>, form: Option<&[u8]>) -> Option<Response<Body>> {
+/// Sends the browser to the sign-in host; `None` if randomness or the keyring fails.
+pub(super) fn navigate(
+    sign_in: &SignIn,
+    asker: &Asker<'_>,
+    form: Option<&[u8]>,
+    wanted: Option<AuthContext>,
+) -> Option<Response<Body>> {
     let parts = &sign_in.parts;
     let now = sign_in.now();
     let browser = browser::known_or_new(&parts.keyring, asker.headers, asker.host, now)?;
-    if browser.is_looping(now) {
+    let circles =
+        wanted.map_or_else(|| browser.is_looping(now), |context| browser.is_stepping_in_circles(context, now));
+    if circles {
         let retry = format!("{}{}", sign_in.config().origin_of(asker.host), "/");
         return Some(to_body(sign_in, &Page::TooManyAttempts { retry: &retry }, asker));
     }
@@ -131,18 +144,31 @@ fn navigate(sign_in: &SignIn, asker: &Asker<'_>, form: Option<&[u8]>) -> Option<
             Some(_) => Some(seal::random::<12>()?),
             None => None,
         },
-        rounds: browser.rounds(now),
+        rounds: wanted.map_or_else(|| browser.rounds(now), |context| browser.step_rounds(context, now)),
+        context: wanted.map(|context| context.0),
         made: now,
     };
     let sealed = seal::seal(&parts.keyring, b"", &back)?;
     let to = format!("{}{PREFIX}sign-in?to={sealed}", sign_in.config().origin());
     let cookie = browser::set(&parts.keyring, &browser, asker.host, SameSite::Lax)?;
     let (Some(form), Some(key)) = (form, &back.form) else { return Some(reply::redirect(&to, vec![cookie])) };
-    let fields: Vec<(String, String)> = url::form_urlencoded::parse(form).into_owned().collect();
-    let page = Page::PreservePost(KeptPost { key, action: asker.path_and_query, fields: &fields, login_url: &to });
-    let mut response = to_body(sign_in, &page, asker);
+    let why = if wanted.is_some() { KeptWhile::SteppingUp } else { KeptWhile::SigningIn };
+    let mut response = keep(sign_in, asker, (form, key), &to, why);
     response.headers_mut().append(http::header::SET_COOKIE, cookie);
     Some(response)
+}
+
+/// The page that keeps a form in the browser under its key and goes on to `next`.
+pub(super) fn keep(
+    sign_in: &SignIn,
+    asker: &Asker<'_>,
+    (form, key): (&[u8], &str),
+    next: &str,
+    why: KeptWhile,
+) -> Response<Body> {
+    let fields: Vec<(String, String)> = url::form_urlencoded::parse(form).into_owned().collect();
+    let kept = KeptPost { key, action: asker.path_and_query, fields: &fields, login_url: next, why };
+    to_body(sign_in, &Page::PreservePost(kept), asker)
 }
 
 /// 401 as RFC 9110 15.5.2 wants it, with what a script needs to send its person to the sign-in.
@@ -164,10 +190,15 @@ fn program(sign_in: &SignIn, asker: &Asker<'_>) -> Response<Body> {
 /// script belongs to. A page of another origin is not followed back to; then it is the app's front page.
 fn login_url(sign_in: &SignIn, asker: &Asker<'_>) -> String {
     let origin = sign_in.config().origin_of(asker.host);
-    let page = text(asker.headers, "referer").and_then(|page| page.strip_prefix(&origin)).and_then(own_path);
     let mut query = url::form_urlencoded::Serializer::new(String::new());
-    query.append_pair("back", page.unwrap_or("/"));
+    query.append_pair("back", page_of(sign_in, asker));
     format!("{origin}{PREFIX}sign-in?{}", query.finish())
+}
+
+/// The page of this host that a script belongs to, as far as the request tells.
+pub(super) fn page_of<'a>(sign_in: &SignIn, asker: &Asker<'a>) -> &'a str {
+    let origin = sign_in.config().origin_of(asker.host);
+    text(asker.headers, "referer").and_then(|page| page.strip_prefix(&origin)).and_then(own_path).unwrap_or("/")
 }
 
 /// `GET /.portcullis/sign-in?back=<path>` on an app host: the same as going to that path without a session.
@@ -180,7 +211,12 @@ pub(super) async fn begin(sign_in: &SignIn, visit: &Visit) -> Result<Response<Bo
     if sign_in.session_of(visit).await?.is_some() {
         return Ok(reply::redirect(back, Vec::new()));
     }
-    let asker = Asker {
+    navigate(sign_in, &asker_of(visit, back), None, None).ok_or(SignInError::Internal)
+}
+
+/// The same as going to `back` without anything but a link.
+pub(super) fn asker_of<'a>(visit: &'a Visit, back: &'a str) -> Asker<'a> {
+    Asker {
         host: &visit.host,
         path_and_query: back,
         method: &visit.method,
@@ -188,13 +224,12 @@ pub(super) async fn begin(sign_in: &SignIn, visit: &Visit) -> Result<Response<Bo
         cors_origins: &[],
         form: None,
         request_id: visit.request_id,
-    };
-    navigate(sign_in, &asker, None).ok_or(SignInError::Internal)
+    }
 }
 
 /// Path and query, if a browser would look for it on the same host and the gateway's own pages are not meant: what
 /// ends up in `Location` must not be another origin in any reading (`//x`, `/\\x`, control characters).
-fn own_path(text: &str) -> Option<&str> {
+pub(super) fn own_path(text: &str) -> Option<&str> {
     let plain =
         text.len() <= MAX_PATH && text.bytes().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'\\' | b'#'));
     let own = text.starts_with('/') && !text.starts_with("//");
@@ -213,7 +248,7 @@ pub fn allow_origin(response: &mut Response<Body>, request: &HeaderMap, allowed:
     }
 }
 
-fn to_body(sign_in: &SignIn, page: &Page<'_>, asker: &Asker<'_>) -> Response<Body> {
+pub(super) fn to_body(sign_in: &SignIn, page: &Page<'_>, asker: &Asker<'_>) -> Response<Body> {
     sign_in.parts.pages.respond(page, Audience::Browser, &asker.request_id.to_string()).map(Body::Full)
 }
 

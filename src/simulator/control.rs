@@ -77,7 +77,8 @@ fn describe(tenant: &Tenant, person: &Person) -> Value {
         "tenant": tenant.id, "oid": person.oid, "upn": person.upn, "name": person.name, "email": person.email,
         "email_verified": person.email_verified, "enabled": person.enabled, "deleted": person.deleted,
         "guest_of": person.guest_of, "groups": person.groups, "requires_mfa": person.requires_mfa,
-        "blocked_by_policy": person.blocked_by_policy,
+        "blocked_by_policy": person.blocked_by_policy, "directory_roles": person.directory_roles,
+        "must_change_password": person.must_change_password, "sessions_valid_from": person.sessions_valid_from,
     })
 }
 
@@ -118,8 +119,10 @@ struct PersonChange {
     deleted: Option<bool>,
     groups: Option<Vec<String>>,
     requires_mfa: Option<bool>,
+    fails_mfa: Option<bool>,
     blocked_by_policy: Option<bool>,
     guest_of: Option<String>,
+    directory_roles: Option<Vec<String>>,
     /// Takes away (false) or gives back (true) the assignment to `app`.
     assigned: Option<Assignment>,
 }
@@ -153,8 +156,10 @@ async fn change_person(
         set(&mut p.deleted, change.deleted);
         set(&mut p.groups, change.groups);
         set(&mut p.requires_mfa, change.requires_mfa);
+        set(&mut p.fails_mfa, change.fails_mfa);
         set(&mut p.blocked_by_policy, change.blocked_by_policy);
         set(&mut p.guest_of, change.guest_of.map(Some));
+        set(&mut p.directory_roles, change.directory_roles);
     })?;
     done()
 }
@@ -180,6 +185,7 @@ struct ContextChange {
 #[serde(rename_all = "kebab-case")]
 enum PolicyName {
     Absent,
+    ReportOnly,
     Mfa,
     Blocked,
 }
@@ -191,6 +197,7 @@ async fn set_context(
 ) -> Answer {
     let policy = match change.policy {
         PolicyName::Absent => ContextPolicy::Absent,
+        PolicyName::ReportOnly => ContextPolicy::ReportOnly,
         PolicyName::Mfa => ContextPolicy::Mfa,
         PolicyName::Blocked => ContextPolicy::Blocked,
     };

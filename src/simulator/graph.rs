@@ -8,6 +8,7 @@ mod answer;
 mod batch;
 mod bearer;
 mod books;
+mod conditional_access;
 mod delta;
 mod directory;
 mod faults;
@@ -62,11 +63,15 @@ impl Ask {
 
 async fn serve(Shared(state): Shared<Arc<State>>, Path(path): Path<String>, request: Request<Body>) -> Response {
     let fault = {
+        let change = request.method() != Method::GET;
         state.faults().count("graph");
         if path.starts_with("identityProtection") {
             state.faults().count("graph_risk");
         }
-        state.graph().next_fault()
+        if change {
+            state.faults().count("graph_changes");
+        }
+        state.graph().next_fault(change)
     };
     let client_request_id = request.headers().get("client-request-id").cloned();
     if let Some(GraphFault::Slow(milliseconds)) = fault {
@@ -120,6 +125,10 @@ fn dispatch(state: &State, ask: &Ask) -> Answer {
         ("GET", ["groups", "delta" | "delta()" | "microsoft.graph.delta()"]) => delta::groups(state, ask),
         ("GET", ["groups", id]) => directory::group(state, ask, id),
         (_, ["identityProtection", rest @ ..]) => risk::dispatch(state, ask, rest),
+        ("GET", ["identity", "conditionalAccess", "authenticationContextClassReferences"]) => {
+            conditional_access::contexts(state, ask)
+        }
+        ("GET", ["identity", "conditionalAccess", "policies"]) => conditional_access::policies(state, ask),
         ("GET", ["servicePrincipals", id, "appRoleAssignments"]) => principals::assignments(state, ask, id),
         ("GET", ["servicePrincipals", id]) => principals::one(state, ask, id),
         ("GET", [id]) if id.starts_with("servicePrincipals(") => principals::one(state, ask, id),

@@ -84,6 +84,14 @@ impl WorldHandle {
         self.change_person(who, |p| p.requires_mfa = required)
     }
 
+    /// Makes the second factor fail (500121), or succeed again.
+    ///
+    /// # Errors
+    /// When there is no such person.
+    pub fn fail_mfa(&self, who: &str, fails: bool) -> Result<(), SimulatorError> {
+        self.change_person(who, |p| p.fails_mfa = fails)
+    }
+
     /// Blocks by Conditional Access (53003).
     ///
     /// # Errors

@@ -67,6 +67,8 @@ pub enum ContextPolicy {
     /// No policy targets the context: it is issued vacuously.
     #[default]
     Absent,
+    /// A policy targets it that only reports: it is issued as without one.
+    ReportOnly,
     /// A policy asks for a second factor.
     Mfa,
     /// A policy this person cannot satisfy: the sign-in is blocked.
@@ -102,6 +104,8 @@ pub struct Person {
     pub app_roles: BTreeMap<String, Vec<String>>,
     /// A policy asks for a second factor at every app (50076).
     pub requires_mfa: bool,
+    /// The second factor fails (500121).
+    pub fails_mfa: bool,
     /// A Conditional Access policy blocks the account (53003).
     pub blocked_by_policy: bool,
     /// `signInSessionsValidFromDateTime` in microseconds since 1970: what was issued up to it is revoked.
@@ -403,6 +407,7 @@ impl Person {
             directory_roles: Vec::new(),
             app_roles: BTreeMap::new(),
             requires_mfa: false,
+            fails_mfa: false,
             blocked_by_policy: false,
             sessions_valid_from: 0,
             password_changed_at: 0,

@@ -3,6 +3,7 @@
 //! The data path writes only to its own worker's counters ([`WorkerMetrics`], [`AppMetrics`]): plain relaxed stores by
 //! a single writer, summed when somebody scrapes. Everything else is an ordinary atomic ([`Tally`]).
 
+mod actions;
 mod count;
 mod encode;
 mod histogram;
@@ -16,6 +17,7 @@ use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use crate::cut::CutReason;
 use crate::facts::{SharedClock, UnixTime};
 
+pub use actions::ActionMetrics;
 pub use count::{Count, Tally};
 pub use encode::CONTENT_TYPE;
 pub use histogram::Histogram;
@@ -36,6 +38,8 @@ pub struct Metrics {
     directory: OnceLock<Reading<Vec<DirectoryReading>>>,
     /// What the control plane counts.
     pub control: ControlMetrics,
+    /// What happened to account actions.
+    pub actions: ActionMetrics,
 }
 
 /// What the control plane counts, from any thread.
@@ -53,6 +57,10 @@ pub struct ControlMetrics {
     pub provider_requests: Tally,
     /// Requests to the identity provider that failed or timed out.
     pub provider_requests_failed: Tally,
+    /// From the announcement of a change of risk to the end of each request or stream it ended.
+    pub risk_to_cut: Histogram,
+    /// The same from the moment the provider gives for the change, by its clock, in whole seconds.
+    pub risk_age_at_cut: Histogram,
     /// Operations of the durable store that failed.
     pub store_errors: Tally,
     /// Configuration generation that runs now.
@@ -132,11 +140,15 @@ pub enum SignInOutcome {
     Failed,
     /// The loop guard stopped it.
     LoopStopped,
+    /// The provider vouched for a step-up.
+    SteppedUp,
+    /// The provider did not confirm a step-up that was asked for, or somebody else answered it.
+    NotConfirmed,
 }
 
 impl SignInOutcome {
     /// Every outcome.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 13] = [
         Self::SignedIn,
         Self::Reused,
         Self::Cancelled,
@@ -148,6 +160,8 @@ impl SignInOutcome {
         Self::ProviderDown,
         Self::Failed,
         Self::LoopStopped,
+        Self::SteppedUp,
+        Self::NotConfirmed,
     ];
 
     /// The word in metrics and audit records.
@@ -165,6 +179,8 @@ impl SignInOutcome {
             Self::ProviderDown => "provider_down",
             Self::Failed => "failed",
             Self::LoopStopped => "loop_stopped",
+            Self::SteppedUp => "stepped_up",
+            Self::NotConfirmed => "not_confirmed",
         }
     }
 }

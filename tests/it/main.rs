@@ -25,6 +25,8 @@ mod sessions;
 mod sign_in;
 mod sign_out;
 mod simulator;
+mod step_up;
 mod tidy;
+mod warning;
 mod world;
 mod world_itself;

@@ -8,6 +8,7 @@ mod client_auth;
 mod control;
 mod documents;
 mod graph;
+mod graph_conditional_access;
 mod graph_consent;
 mod graph_directory;
 mod graph_risk;

@@ -3,7 +3,8 @@
 //
 // What is dressed: the issuer is `http://127.0.0.1:{port}/{tid}/v2.0` with discovery below it; ID tokens carry
 // `tid`, `oid`, `ver` "2.0", `name`, `preferred_username`, `email`, `sid` and, where the person has them, `groups`;
-// consent is never asked (an administrator gave it); a refresh token comes without `prompt=consent`.
+// consent is never asked (an administrator gave it); a refresh token comes without `prompt=consent`. An auth context
+// asked for in the `claims` parameter comes back in `acrs`, as Entra does it where no policy exists.
 // What is not: the endpoints' own paths (the relying party takes them from discovery), AADSTS error bodies,
 // front-channel logout.
 //
@@ -38,7 +39,7 @@ function entraShaped(issuer) {
     // Entra puts the claims of the granted scopes into the ID token.
     conformIdTokenClaims: false,
     claims: {
-      openid: ['sub', 'tid', 'oid', 'ver', 'sid', 'groups'],
+      openid: ['sub', 'tid', 'oid', 'ver', 'sid', 'groups', 'acrs'],
       profile: ['name', 'preferred_username'],
       email: ['email'],
     },
@@ -50,6 +51,7 @@ function entraShaped(issuer) {
     rotateRefreshToken: true,
     features: {
       devInteractions: { enabled: true },
+      claimsParameter: { enabled: true },
       rpInitiatedLogout: {
         enabled: true,
         // The page asks nothing and submits itself, as Entra signs out without a question when it knows the account.
@@ -81,7 +83,8 @@ async function findAccount(ctx, login, token) {
   const sessionUid = token?.sessionUid ?? ctx.oidc?.session?.uid;
   return {
     accountId: login,
-    claims: async () => ({
+    claims: async (use, scope, asked) => ({
+      acrs: asked?.acrs?.value && ['p1', asked.acrs.value],
       sub: createHash('sha256').update(`${config.tid}:${person.oid}`).digest('base64url'),
       tid: config.tid,
       oid: person.oid,
@@ -100,7 +103,7 @@ async function grantEverything(ctx) {
   if (!session.accountId) return undefined;
   const grant = new provider.Grant({ clientId: client.clientId, accountId: session.accountId });
   grant.addOIDCScope(params.scope);
-  grant.addOIDCClaims(['sub', 'tid', 'oid', 'ver', 'sid', 'groups', 'name', 'preferred_username', 'email', 'auth_time']);
+  grant.addOIDCClaims(['sub', 'tid', 'oid', 'ver', 'sid', 'groups', 'name', 'preferred_username', 'email', 'auth_time', 'acrs']);
   await grant.save();
   return grant;
 }

@@ -7,6 +7,7 @@ use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
 
 use super::Person;
+use crate::directory::Directory;
 use crate::session::{CookieKey, Session};
 
 /// One worker's acquaintances of one generation, by the cookie they came with; a cookie belongs to one host.
@@ -24,10 +25,14 @@ impl KnownPeople {
 
     /// Who came with this cookie before, if nothing was said about them since. `session` is what the cookie leads to
     /// now.
-    pub(super) fn find(&self, cookie: &CookieKey, session: &Arc<Session>, epoch: u64) -> Option<Arc<Person>> {
+    pub(super) fn find(
+        &self,
+        cookie: &CookieKey,
+        session: &Arc<Session>,
+        directory: &Directory,
+    ) -> Option<Arc<Person>> {
         let known = self.by_cookie.get(cookie)?;
-        let same = Arc::ptr_eq(&known.session, session) && known.version == session.version() && known.epoch == epoch;
-        same.then_some(known)
+        (Arc::ptr_eq(&known.session, session) && known.is_current(directory)).then_some(known)
     }
 
     pub(super) fn keep(&self, cookie: CookieKey, person: &Arc<Person>) {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::Person;
+use super::open::Entry;
 use crate::cut::Cut;
 use crate::policy::Decision;
 
@@ -11,11 +12,13 @@ pub struct Permit {
     decision: Decision,
     person: Option<Arc<Person>>,
     cut: Cut,
+    /// Where it can be found to be taken back; the place comes free when the permit goes.
+    _entry: Option<Entry>,
 }
 
 impl Permit {
-    pub(super) const fn new(decision: Decision, person: Option<Arc<Person>>, cut: Cut) -> Self {
-        Self { decision, person, cut }
+    pub(super) const fn new(decision: Decision, person: Option<Arc<Person>>, cut: Cut, entry: Option<Entry>) -> Self {
+        Self { decision, person, cut, _entry: entry }
     }
 
     /// What was decided.
@@ -47,6 +50,6 @@ impl Permit {
             rule: None,
             needs: None,
         };
-        Self::new(decision, None, cut)
+        Self::new(decision, None, cut, None)
     }
 }

@@ -1,11 +1,12 @@
 //! The person behind a connection, with what their apps are told about them ready made.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use http::{HeaderName, HeaderValue};
 
 use crate::access::private::{App, Asserted, AssertionError, Assertions, CachedAssertion, IdentityHeaders};
-use crate::directory::Feed;
+use crate::directory::{Directory, Feed};
 use crate::facts::{Groups, Passed, Standing, Subject, UnixTime};
 use crate::session::Session;
 
@@ -18,11 +19,11 @@ pub struct Person {
     /// How the account stood when they were met.
     pub standing: Standing,
     /// Where the risk of their tenant's accounts comes from.
-    pub(super) feed: Arc<Feed>,
+    pub(in crate::access) feed: Arc<Feed>,
     /// The step-ups and warnings their session has passed.
     pub(super) passed: Arc<Passed>,
-    /// [`crate::directory::Directory::epoch`] that `standing` belongs to.
-    pub(super) epoch: u64,
+    /// [`Directory::epoch`] that `standing` was last seen to hold at.
+    pub(super) epoch: AtomicU64,
     /// The identity headers for the upstream, ready made.
     pub headers: Arc<[(HeaderName, HeaderValue)]>,
     /// [`Session::version`] that `subject` belongs to.
@@ -32,6 +33,23 @@ pub struct Person {
 }
 
 impl Person {
+    /// Whether all of this still holds. When the directory has moved it is asked again; mostly somebody else changed.
+    pub(super) fn is_current(&self, directory: &Directory) -> bool {
+        if self.version != self.session.version() {
+            return false;
+        }
+        let epoch = directory.epoch();
+        if self.epoch.load(Ordering::Relaxed) == epoch {
+            return true;
+        }
+        // The epoch was read first: a change in between is found the next time.
+        let same = directory.standing(&self.subject) == self.standing;
+        if same {
+            self.epoch.store(epoch, Ordering::Relaxed);
+        }
+        same
+    }
+
     /// The signed assertion about this person for `app`; signed anew every 30 s, for each of a few apps.
     ///
     /// # Errors

@@ -111,6 +111,57 @@ async fn names_and_the_provider_are_tried() {
     assert_eq!(healths(&network::provider(&config, &clock).await), [Health::Bad]);
 }
 
+#[tokio::test]
+async fn a_context_that_proves_nothing_is_noticed() {
+    use crate::policy::{StepUp, Verdict};
+    use crate::simulator::{APP_ID, APP_SECRET, CONTOSO, ContextPolicy, Options, Simulator, World};
+    let simulator = Simulator::start(Options::new(World::demo::<String>([]))).await.unwrap();
+    let (_folder, mut config) = sample();
+    config.entra.authority = simulator.base().clone();
+    config.entra.tenants = vec![CONTOSO.parse().unwrap()];
+    config.entra.client_id = APP_ID.to_owned();
+    config.entra.credential = crate::entra::Credential::Secret(crate::telemetry::Secret::new(APP_SECRET.to_owned()));
+    let clock = crate::facts::SystemClock::shared();
+    assert!(contexts::check(&config, &clock).await.is_empty(), "no rule asks for one");
+    let step_up = |context| StepUp { context: crate::facts::AuthContext(context), lifetime: std::time::Duration::ZERO };
+    config.rules[0].verdict = Verdict::Challenge;
+    config.rules[0].step_up = Some(step_up(1));
+    let name = config.rules[0].name.clone();
+    let ask = async |policy: Option<ContextPolicy>, roles: &[&str]| {
+        simulator.world().change(|world| {
+            let tenant = world.tenant_mut(CONTOSO).unwrap();
+            tenant.auth_contexts.clear();
+            tenant.auth_contexts.extend(policy.map(|policy| ("c1".to_owned(), policy)));
+            let app = world.app_mut(APP_ID).unwrap();
+            app.principals.get_mut(CONTOSO).unwrap().roles = roles.iter().map(|role| (*role).to_owned()).collect();
+        });
+        let findings = contexts::check(&config, &clock).await;
+        assert_eq!(findings.len(), 1, "{findings:?}");
+        assert!(findings[0].found.contains(&*name) && findings[0].found.starts_with("c1 of tenant "), "{findings:?}");
+        findings[0].clone()
+    };
+    let both = ["AuthenticationContext.Read.All", "Policy.Read.All"];
+    let found = ask(Some(ContextPolicy::Mfa), &both).await;
+    assert_eq!((found.health, found.advice.as_str()), (Health::Good, ""), "{}", found.found);
+    for (policy, what) in [
+        (None, "is not defined"),
+        (Some(ContextPolicy::Absent), "no enabled policy targets it"),
+        (Some(ContextPolicy::ReportOnly), "no enabled policy targets it"),
+    ] {
+        let found = ask(policy, &both).await;
+        assert_eq!(found.health, Health::Bad, "{policy:?}: {}", found.found);
+        assert!(found.found.contains(what), "{policy:?}: {}", found.found);
+    }
+    for (roles, what) in
+        [(&both[..1], "needs Policy.Read.All"), (&[], "needs AuthenticationContext.Read.All and Policy")]
+    {
+        let found = ask(Some(ContextPolicy::Mfa), roles).await;
+        assert_eq!(found.health, Health::Doubtful, "{}", found.found);
+        assert!(found.found.contains(what) && found.advice.contains("asks nothing"), "{found:?}");
+    }
+    simulator.shutdown().await;
+}
+
 #[test]
 fn the_report_is_one_line_per_check_with_advice_and_ends_with_1() {
     let (_folder, path) = samples();

@@ -7,10 +7,11 @@ use http::{HeaderName, HeaderValue, Method};
 use url::Url;
 
 use crate::access::{AppConfig, Balance, HealthCheck, Protocol, Scheme, UpstreamConfig, UpstreamTls};
-use crate::config::file::{App, BalanceWord, Connection, Health, HttpWord};
+use crate::config::file::{App, BalanceWord, Connection, Health, HttpWord, StaleWord};
 use crate::document::At;
+use crate::policy::{AppRisk, OnDoubt};
 
-use super::{Build, entry, minutes};
+use super::{Build, days, entry, minutes};
 
 impl Build<'_> {
     /// `upload_idle` is the edge's deadline for bodies, which HTTP/2 streams keep themselves.
@@ -43,6 +44,21 @@ impl Build<'_> {
         };
         self.entry.clear();
         app
+    }
+
+    /// What the app says about risk.
+    pub(super) fn app_risk(&mut self, file: &App) -> AppRisk {
+        self.entry = entry(&file.name);
+        let (least, most) = (Duration::from_secs(1), days(365));
+        let max_age = file.max_risk_age.as_ref().map(|span| self.span("app.max_risk_age", span, least, most));
+        let on_stale = file.on_stale.as_ref().map(|word| match **word {
+            StaleWord::LastKnown => OnDoubt::LastKnown,
+            StaleWord::Low => OnDoubt::Low,
+            StaleWord::Challenge => OnDoubt::Challenge,
+            StaleWord::Block => OnDoubt::Block,
+        });
+        self.entry.clear();
+        AppRisk { max_age, on_stale }
     }
 
     fn upstream(&mut self, file: &App, upload_idle: Duration) -> UpstreamConfig {

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::document::At;
 
-use super::{BalanceWord, HttpWord, Size, Span};
+use super::{BalanceWord, HttpWord, Size, Span, StaleWord};
 
 /// One app behind the gateway.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -50,6 +50,11 @@ pub(in crate::config) struct App {
     /// Whether the client's `Authorization` header is passed on.
     #[serde(default)]
     pub(in crate::config) pass_authorization: bool,
+    /// Oldest risk that the app accepts, counted since the provider last confirmed it. Left out: `risk.max_age` of the
+    /// rules file, where a risk rule concerns the app.
+    pub(in crate::config) max_risk_age: Option<Span>,
+    /// What happens when the risk is older. Left out: `risk.on_stale` of the rules file.
+    pub(in crate::config) on_stale: Option<At<StaleWord>>,
     /// How connections to the app are used.
     #[serde(default)]
     pub(in crate::config) connection: Connection,

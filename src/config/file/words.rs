@@ -134,6 +134,18 @@ pub(in crate::config) enum ResponseWord {
     Query,
 }
 
+/// Whose orders need another person.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(in crate::config) enum ApprovalWord {
+    /// Nobody's.
+    None,
+    /// Those of rules.
+    Automatic,
+    /// Those of rules, and those of persons.
+    All,
+}
+
 /// How often Graph is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -152,4 +164,18 @@ pub(in crate::config) enum FormatWord {
     Text,
     /// One JSON object per line.
     Json,
+}
+
+/// What happens when an account's risk is too old.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(in crate::config) enum StaleWord {
+    /// Go by the last known risk, and mark every request in the decision log.
+    LastKnown,
+    /// Assume at least a low risk, and mark every request in the decision log.
+    Low,
+    /// Ask for a stronger sign-in: `risk.context` of the rules file.
+    Challenge,
+    /// Refuse.
+    Block,
 }

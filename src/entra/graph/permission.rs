@@ -36,6 +36,8 @@ pub enum Role {
     DirectoryRead,
     /// `UserAuthenticationMethod.Read.All`.
     AuthenticationMethodRead,
+    /// `Policy.Read.All`.
+    PolicyRead,
     /// Any other. More than the gateway asked for, or newer than it.
     Unknown,
 }
@@ -60,6 +62,7 @@ impl Role {
             "Application.Read.All" => Self::ApplicationRead,
             "Directory.Read.All" => Self::DirectoryRead,
             "UserAuthenticationMethod.Read.All" => Self::AuthenticationMethodRead,
+            "Policy.Read.All" => Self::PolicyRead,
             _ => Self::Unknown,
         }
     }
@@ -85,6 +88,7 @@ impl Role {
             Self::ApplicationRead => "Application.Read.All",
             Self::DirectoryRead => "Directory.Read.All",
             Self::AuthenticationMethodRead => "UserAuthenticationMethod.Read.All",
+            Self::PolicyRead => "Policy.Read.All",
             Self::Unknown => "unknown",
         }
     }
@@ -109,10 +113,14 @@ pub enum Capability {
     WriteRisk,
     /// The directory's audit log.
     ReadAuditLog,
+    /// Authentication contexts of Conditional Access. For `doctor` only, and so not among [`Capability::ALL`].
+    ReadAuthContexts,
+    /// Conditional Access policies. For `doctor` only, as above.
+    ReadPolicies,
 }
 
 impl Capability {
-    /// Every capability.
+    /// Every capability that a part of the running gateway may need.
     pub const ALL: &'static [Self] = &[
         Self::ReadDirectory,
         Self::ReadRiskyUsers,
@@ -136,6 +144,8 @@ impl Capability {
             Self::ForcePasswordChange => "force_password_change",
             Self::WriteRisk => "write_risk",
             Self::ReadAuditLog => "read_audit_log",
+            Self::ReadAuthContexts => "read_auth_contexts",
+            Self::ReadPolicies => "read_policies",
         }
     }
 
@@ -154,6 +164,8 @@ impl Capability {
             Self::ForcePasswordChange => &[&[Role::PasswordProfile]],
             Self::WriteRisk => &[&[Role::RiskyUserWrite]],
             Self::ReadAuditLog => &[&[Role::AuditLogRead]],
+            Self::ReadAuthContexts => &[&[Role::AuthenticationContextRead]],
+            Self::ReadPolicies => &[&[Role::PolicyRead]],
         }
     }
 

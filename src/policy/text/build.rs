@@ -1,93 +1,183 @@
 //! From what is written to what it means: names become ids, and everything that could only be a mistake is refused.
 
-use std::collections::HashSet;
+mod access;
+mod risk;
+mod scope;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
 
 use crate::document::{At, Document, Problem, Problems, nearest};
-use crate::facts::{AppId, ObjectId, UserKey};
-use crate::policy::{Rule, Who, check_path};
+use crate::facts::{AppId, AuthContext, ObjectId, UserKey, format_duration, parse_duration};
+use crate::policy::{Place, RiskControl, Schedule, StepUp, Verdict, When};
 
-use super::file::{Entry, People, Rules};
+use super::RulesFile;
+use super::file::{List, Rules};
 
-/// A list as it is written: left out, or with the place of each element.
-type Written = Option<At<Vec<At<String>>>>;
-
-/// Every rule, or everything that is wrong with them.
-pub(super) fn rules(document: &Document<'_>, file: &Rules, apps: &[&str]) -> Result<Vec<Rule>, Problems> {
-    let mut build = Build { document, apps, problems: vec![] };
-    let mut seen = HashSet::new();
-    let mut rules = Vec::with_capacity(file.rule.len());
-    for entry in &file.rule {
-        if !seen.insert(entry.name.as_str()) {
-            build.add(entry, "name", &entry.name, "an earlier rule has the same name");
-        }
-        rules.push(build.rule(entry));
-    }
-    if build.problems.is_empty() { Ok(rules) } else { Err(Problems::new(build.problems)) }
+/// Everything the file says, or everything that is wrong with it.
+pub(super) fn rules(document: &Document<'_>, file: &Rules, apps: &[&str]) -> Result<RulesFile, Problems> {
+    let mut build = Build {
+        document,
+        apps,
+        places: vec![],
+        schedules: vec![],
+        lifetimes: HashMap::new(),
+        names: HashMap::new(),
+        problems: vec![],
+    };
+    build.lifetimes(&file.lifetimes);
+    build.scopes(file);
+    let access = file.rule.iter().map(|entry| build.rule(entry)).collect();
+    let rules = file.risk_rule.iter().map(|entry| build.risk_rule(entry)).collect();
+    let settings = build.settings(&file.risk);
+    let risk = RiskControl { rules, settings, apps: vec![] };
+    if build.problems.is_empty() { Ok(RulesFile { access, risk }) } else { Err(Problems::new(build.problems)) }
 }
 
 struct Build<'a> {
     document: &'a Document<'a>,
     apps: &'a [&'a str],
+    places: Vec<Arc<Place>>,
+    schedules: Vec<Arc<Schedule>>,
+    lifetimes: HashMap<AuthContext, Duration>,
+    /// Names of rules so far, with the kind of each.
+    names: HashMap<String, &'static str>,
     problems: Vec<Problem>,
 }
 
+/// How long a step-up counts where nothing else is said.
+const LIFETIME: Duration = Duration::from_secs(3600);
+
+/// Bounds of every duration in the file.
+const SPANS: std::ops::RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(365 * 86_400);
+
+/// The keys on time and place, which both kinds of rules have.
+struct Narrowed<'a> {
+    places: &'a List,
+    not_places: &'a List,
+    schedules: &'a List,
+    not_schedules: &'a List,
+}
+
+/// The keys on a challenge, which both kinds of rules have.
+struct Challenged<'a> {
+    verdict: Verdict,
+    verdict_at: Option<std::ops::Range<usize>>,
+    context: &'a Option<At<String>>,
+    lifetime: &'a Option<At<String>>,
+}
+
 impl Build<'_> {
-    fn rule(&mut self, entry: &Entry) -> Rule {
-        let printable = !entry.name.is_empty() && entry.name.chars().all(|c| c.is_ascii_graphic() || c == ' ');
-        if !printable || entry.name.len() > 64 {
-            self.add(entry, "name", &entry.name, "expected 1 to 64 printable ASCII characters");
+    /// Checks a rule's name, which has to be unique among both kinds, because what is passed is kept by it.
+    fn rule_name(&mut self, kind: &'static str, name: &At<String>) -> String {
+        let label = label(kind, name);
+        self.name(&label, name);
+        match self.names.insert(name.value().clone(), kind) {
+            Some(other) if other == kind => self.add(&label, "name", name, "an earlier rule has the same name"),
+            Some(other) => self.add(&label, "name", name, &format!("a {other} has the same name")),
+            None => {}
         }
-        let apps = self.list(entry, "apps", &entry.apps, |build, text| build.app(text));
-        let methods = self.list(entry, "methods", &entry.methods, |_, text| method(text));
-        let paths = self.list(entry, "paths", &entry.paths, |_, text| {
-            check_path(text).map(|()| text.into()).map_err(|fault| format!("\"{text}\": {fault}"))
-        });
-        let who = self.who(entry);
-        Rule { name: entry.name.as_str().into(), apps, methods, paths, who, verdict: (*entry.verdict).into() }
+        label
     }
 
-    fn who(&mut self, entry: &Entry) -> Who {
-        let users = self.list(entry, "users", &entry.users, |_, text| user(text));
-        let groups = self.list(entry, "groups", &entry.groups, |_, text| group(text));
-        let listed = entry.users.is_some() || entry.groups.is_some();
-        match entry.who.as_ref() {
-            None if !listed => {
-                let expected = "say whom the rule is about: who = \"signed_in\", who = \"anyone\", users or groups";
-                self.add(entry, "who", &entry.name, expected);
-            }
-            Some(who) if listed => {
-                self.add(entry, "who", who, "expected either \"who\" or \"users\" and \"groups\", got both");
-            }
-            _ => {}
+    fn name(&mut self, label: &str, name: &At<String>) {
+        let printable = !name.is_empty() && name.chars().all(|c| c.is_ascii_graphic() || c == ' ');
+        if !printable || name.len() > 64 {
+            self.add(label, "name", name, "expected 1 to 64 printable ASCII characters");
         }
-        match entry.who.as_ref().map(|who| **who) {
-            Some(People::SignedIn) => Who::SignedIn,
-            Some(People::Anyone) => Who::Anyone,
-            None => Who::Listed { users, groups },
+    }
+
+    fn when(&mut self, label: &str, keys: &Narrowed<'_>) -> When {
+        let place = |build: &Self, text: &str| find("place", text, &build.places, |place| &place.name, Arc::clone);
+        let schedule =
+            |build: &Self, text: &str| find("schedule", text, &build.schedules, |schedule| &schedule.name, Arc::clone);
+        When {
+            places: self.list(label, "places", keys.places, place),
+            not_places: self.list(label, "not_places", keys.not_places, place),
+            schedules: self.list(label, "schedules", keys.schedules, schedule),
+            not_schedules: self.list(label, "not_schedules", keys.not_schedules, schedule),
         }
+    }
+
+    /// The step-up of a rule: given exactly when the rule challenges.
+    fn challenged(&mut self, label: &str, keys: &Challenged<'_>) -> Option<StepUp> {
+        if keys.verdict != Verdict::Challenge {
+            let given = [("context", keys.context), ("lifetime", keys.lifetime)];
+            for (key, at) in given.into_iter().filter_map(|(key, at)| at.as_ref().map(|at| (key, at))) {
+                self.add(label, key, at, "has no effect without verdict = \"challenge\"");
+            }
+            return None;
+        }
+        if keys.context.is_none() {
+            let message = format!("{label}, verdict: a challenge needs a context such as \"c1\"");
+            self.problems.push(self.document.problem(keys.verdict_at.clone(), message));
+        }
+        self.step_up(label, keys.context.as_ref()?, keys.lifetime.as_ref())
+    }
+
+    fn step_up(&mut self, label: &str, context: &At<String>, lifetime: Option<&At<String>>) -> Option<StepUp> {
+        let lifetime = lifetime.map(|text| self.span(label, "lifetime", text));
+        let Some(known) = AuthContext::parse(context) else {
+            let message = format!("expected an authentication context, \"c1\" to \"c99\", got \"{}\"", context.value());
+            self.add(label, "context", context, &message);
+            return None;
+        };
+        let usual = self.lifetimes.get(&known).copied().unwrap_or(LIFETIME);
+        Some(StepUp { context: known, lifetime: lifetime.unwrap_or(usual) })
+    }
+
+    /// A duration within [`SPANS`]; the longest stands in for a wrong one.
+    fn span(&mut self, label: &str, key: &str, text: &At<String>) -> Duration {
+        match parse_duration(text) {
+            Ok(span) if SPANS.contains(&span) => return span,
+            Ok(_) => {
+                let (least, most) = (format_duration(*SPANS.start()), format_duration(*SPANS.end()));
+                let message = format!("expected a duration from {least} to {most}, got \"{}\"", text.value());
+                self.add(label, key, text, &message);
+            }
+            Err(error) => self.add(label, key, text, &error.to_string()),
+        }
+        *SPANS.end()
     }
 
     /// Reads each element; a list that is written must not be empty, because nobody can tell whether "none" or "any"
     /// was meant.
     fn list<T>(
         &mut self,
-        entry: &Entry,
+        label: &str,
         key: &str,
-        written: &Written,
+        written: &List,
         mut read: impl FnMut(&Self, &str) -> Result<T, String>,
     ) -> Vec<T> {
         let Some(list) = written else { return vec![] };
-        if list.is_empty() {
-            self.add(entry, key, list, "an empty list could mean none or any; leave the key out for any");
-        }
+        self.not_empty(label, key, list);
         let mut values = Vec::with_capacity(list.len());
         for text in list.iter() {
             match read(self, text) {
                 Ok(value) => values.push(value),
-                Err(message) => self.add(entry, key, text, &message),
+                Err(message) => self.add(label, key, text, &message),
             }
         }
         values
+    }
+
+    fn not_empty<T>(&mut self, label: &str, key: &str, list: &At<Vec<T>>) {
+        if list.is_empty() {
+            self.add(label, key, list, "an empty list could mean none or any; leave the key out for any");
+        }
+    }
+
+    fn users(&mut self, label: &str, key: &str, written: &List) -> Vec<UserKey> {
+        self.list(label, key, written, |_, text| user(text))
+    }
+
+    fn groups(&mut self, label: &str, key: &str, written: &List) -> Vec<ObjectId> {
+        self.list(label, key, written, |_, text| group(text))
+    }
+
+    fn apps(&mut self, label: &str, written: &List) -> Vec<AppId> {
+        self.list(label, "apps", written, |build, text| build.app(text))
     }
 
     fn app(&self, name: &str) -> Result<AppId, String> {
@@ -98,18 +188,29 @@ impl Build<'_> {
         })
     }
 
-    fn add<T>(&mut self, entry: &Entry, key: &str, at: &At<T>, message: &str) {
-        let message = format!("rule \"{}\", {key}: {message}", entry.name.escape_debug());
-        self.problems.push(self.document.problem(at.span(), message));
+    fn add<T>(&mut self, label: &str, key: &str, at: &At<T>, message: &str) {
+        self.problems.push(self.document.problem(at.span(), format!("{label}, {key}: {message}")));
     }
 }
 
-fn method(text: &str) -> Result<http::Method, String> {
-    if text.bytes().any(|byte| byte.is_ascii_lowercase()) {
-        let upper = text.to_ascii_uppercase();
-        return Err(format!("methods are case-sensitive, expected \"{upper}\", got \"{text}\""));
-    }
-    http::Method::from_bytes(text.as_bytes()).map_err(|_| format!("expected a method such as \"GET\", got \"{text}\""))
+/// How a table with a name is called in messages.
+fn label(kind: &str, name: &At<String>) -> String {
+    format!("{kind} \"{}\"", name.escape_debug())
+}
+
+/// The thing called `text`, or the name that was meant.
+fn find<T, U>(
+    kind: &str,
+    text: &str,
+    all: &[T],
+    name: impl Fn(&T) -> &Arc<str>,
+    take: impl Fn(&T) -> U,
+) -> Result<U, String> {
+    let found = all.iter().find(|thing| **name(thing) == *text).map(take);
+    found.ok_or_else(|| match nearest(text, all.iter().map(|thing| &**name(thing))) {
+        Some(meant) => format!("no {kind} is called \"{text}\", did you mean \"{meant}\"?"),
+        None => format!("no {kind} is called \"{text}\"; write it as [[{kind}]] in this file"),
+    })
 }
 
 fn user(text: &str) -> Result<UserKey, String> {

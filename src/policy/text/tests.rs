@@ -4,10 +4,16 @@ use super::*;
 use crate::facts::{AppId, Guid, ObjectId};
 use crate::policy::{Verdict, Who};
 
+mod risk;
+
 const GROUP: &str = "7c40f2d9-5e1a-4b36-90cf-1d83a6e5b274";
 
-fn read(text: &str) -> Result<Vec<Rule>, Problems> {
+fn file(text: &str) -> Result<RulesFile, Problems> {
     parse(Path::new("rules.toml"), text, &["wiki", "payroll"])
+}
+
+fn read(text: &str) -> Result<Vec<Rule>, Problems> {
+    file(text).map(|file| file.access)
 }
 
 #[test]

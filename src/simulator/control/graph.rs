@@ -223,10 +223,13 @@ struct Order {
     fault: GraphFault,
     #[serde(default = "once")]
     times: u32,
+    /// Only calls that change something count.
+    #[serde(default)]
+    changes: bool,
 }
 
 async fn order(Shared(state): Shared<Arc<State>>, Json(order): Json<Order>) -> Answer {
-    state.graph().order(order.fault, order.times);
+    state.graph().order(order.fault, order.times, order.changes);
     done()
 }
 

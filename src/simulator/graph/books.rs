@@ -36,7 +36,8 @@ pub(in crate::simulator) struct Books {
     links: Shelf<Handed>,
     /// What each tenant's directory looked like when a link last needed it.
     looks: BTreeMap<String, Arc<Snapshot>>,
-    faults: VecDeque<(GraphFault, u32)>,
+    /// What happens to how many further calls; `true` for those that change something.
+    faults: VecDeque<(GraphFault, u32, bool)>,
     /// The last second in which a tenant's quota was used.
     used: BTreeMap<String, u64>,
     /// How many of sixty seconds other apps use the risk quota up in.
@@ -93,10 +94,10 @@ impl Books {
         fresh
     }
 
-    /// Makes the next `times` Graph calls fail, after those already ordered.
-    pub(in crate::simulator) fn order(&mut self, fault: GraphFault, times: u32) {
+    /// Makes the next `times` Graph calls fail, after those already ordered; with `changes` those that change something.
+    pub(in crate::simulator) fn order(&mut self, fault: GraphFault, times: u32, changes: bool) {
         if times > 0 && self.faults.len() < MAX_ORDERS {
-            self.faults.push_back((fault, times));
+            self.faults.push_back((fault, times, changes));
         }
     }
 
@@ -107,9 +108,12 @@ impl Books {
         self.empty_pages = 0;
     }
 
-    /// The fault of this call, used up by asking.
-    pub(super) fn next_fault(&mut self) -> Option<GraphFault> {
-        let (fault, left) = self.faults.front_mut()?;
+    /// The fault of this call, used up by asking. `change` tells whether it changes something.
+    pub(super) fn next_fault(&mut self, change: bool) -> Option<GraphFault> {
+        let (fault, left, changes) = self.faults.front_mut()?;
+        if *changes && !change {
+            return None;
+        }
         let fault = *fault;
         *left -= 1;
         if *left == 0 {

@@ -66,7 +66,7 @@ const READ: &[&str] = &["Application.Read.All", "Directory.Read.All"];
 /// The tenant's own service principal of Graph; a made-up id (reference section 2.1).
 const GRAPH_OBJECT_ID: &str = "d17b5e60-3c94-4a2f-b8e1-7f0a9c6d2345";
 /// Application permissions and their ids (reference section 2.1).
-const APP_ROLES: [(&str, &str); 15] = [
+const APP_ROLES: [(&str, &str); 16] = [
     ("IdentityRiskyUser.Read.All", "dc5007c0-2d7d-4c42-879c-2dab87571379"),
     ("IdentityRiskyUser.ReadWrite.All", "656f6061-f9fe-4807-9708-6a2e0934df76"),
     ("IdentityRiskEvent.Read.All", "6e472fd1-ad78-48da-a0f0-97ab2c6b769e"),
@@ -81,5 +81,6 @@ const APP_ROLES: [(&str, &str); 15] = [
     ("AuthenticationContext.Read.All", "381f742f-e1f8-4309-b4ab-e3d91ae4c5c1"),
     ("Application.Read.All", "9a5d68dd-52b0-4cc2-bd40-abcf44ac3a30"),
     ("Directory.Read.All", "7ab1d382-f21e-4acd-a863-ba3e13f7da61"),
+    ("Policy.Read.All", "246dd0d5-5bd0-4def-940b-0421030a5b68"),
     ("UserAuthenticationMethod.Read.All", "38d9df27-64da-44fd-b7c5-a6fbac20248f"),
 ];

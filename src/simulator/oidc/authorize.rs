@@ -174,6 +174,12 @@ impl Browser {
 
     /// The second factor of this world is a button.
     fn approve(&self, flow: Flow, id: &str) -> Response {
+        let fails = self.session().is_some_and(|session| {
+            self.state.world().person(&session.tid, &session.oid).is_some_and(|person| person.fails_mfa)
+        });
+        if fails {
+            return self.page(&Failure::new(500_121, "Authentication failed during strong authentication request."));
+        }
         if let Some(cookie) = &self.cookie
             && let Some(session) = self.state.books().sessions.look_mut(cookie)
         {

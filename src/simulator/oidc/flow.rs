@@ -149,7 +149,7 @@ fn contexts(world: &World, session: &Session, asked: &[String]) -> Contexts {
         match policies.and_then(|p| p.get(context)).copied().unwrap_or_default() {
             ContextPolicy::Blocked => return Contexts::Blocked,
             ContextPolicy::Mfa if !session.mfa => return Contexts::SecondFactor,
-            ContextPolicy::Mfa | ContextPolicy::Absent => issued.push(context.clone()),
+            ContextPolicy::Mfa | ContextPolicy::ReportOnly | ContextPolicy::Absent => issued.push(context.clone()),
         }
     }
     Contexts::Issue(issued)

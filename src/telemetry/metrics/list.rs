@@ -4,9 +4,9 @@ use std::fmt::{self, Write as _};
 
 use super::encode::Samples;
 use super::histogram::Sum;
-use super::{AppRow, DirectoryReading, Metrics, SignInOutcome, UpstreamFault, process};
+use super::{AppRow, DirectoryReading, Metrics, SignInOutcome, UpstreamFault, WorkerMetrics, process};
 use crate::cut::CutReason;
-use crate::policy::Reason;
+use crate::policy::{Reason, Verdict};
 
 /// What kind of number a metric is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -112,6 +112,21 @@ pub(super) const LIST: &[Metric] = &[
         }
         Ok(())
     }),
+    metric!(
+        Histogram,
+        "risk_to_cut_seconds",
+        ["from"],
+        "From a change of risk to the end of what it ended; from its announcement here, or by the provider's clock.",
+        |m, s| {
+            let sum = |histogram: &super::histogram::Histogram| {
+                let mut sum = Sum::default();
+                histogram.add_to(&mut sum);
+                sum
+            };
+            s.histogram(&["announcement"], &sum(&m.control.risk_to_cut))?;
+            s.histogram(&["provider"], &sum(&m.control.risk_age_at_cut))
+        }
+    ),
     metric!(Counter, "panics", [], "Panics caught while serving a connection; each is a bug.", |m, s| {
         s.one(m.sum(|w| w.panics.value()))
     }),
@@ -213,6 +228,16 @@ pub(super) const LIST: &[Metric] = &[
     }),
     metric!(Counter, "store_errors", [], "Operations of the durable store that failed.", |m, s| {
         s.one(m.control.store_errors.value())
+    }),
+    // account actions
+    metric!(Counter, "account_actions", ["action", "state"], "Account actions that came to a state.", |m, s| {
+        m.actions.states().into_iter().try_for_each(|(labels, count)| s.labelled(&labels, count))
+    }),
+    metric!(Counter, "account_action_brakes", ["brake"], "Automatic account actions held, by brake.", |m, s| {
+        m.actions.brakes().into_iter().try_for_each(|(brake, count)| s.labelled(&[brake], count))
+    }),
+    metric!(Gauge, "account_actions_stopped", [], "1 while automatic account actions wait for a person.", |m, s| {
+        s.one(m.actions.stopped.value())
     }),
     // directory
     metric!(Gauge, "directory_items", ["tenant", "kind"], "Users, groups and risky accounts known.", |m, s| {
@@ -340,13 +365,12 @@ fn refusals(metrics: &Metrics, samples: &mut Samples<'_>) -> fmt::Result {
 }
 
 fn decisions(metrics: &Metrics, samples: &mut Samples<'_>) -> fmt::Result {
-    for (at, reason) in Reason::ALL.iter().enumerate() {
-        let verdict = match reason {
-            Reason::RuleAllows | Reason::RuleAllowsAnyone => "allow",
-            _ => "block",
-        };
-        let count = metrics.sum(|w| w.decisions.get(at).map_or(0, super::Count::value));
-        samples.labelled(&[verdict, reason.word()], count)?;
+    for (row, verdict) in Verdict::ALL.iter().enumerate() {
+        for (at, reason) in Reason::ALL.iter().enumerate().filter(|(_, reason)| reason.may_give(*verdict)) {
+            let of =
+                |w: &WorkerMetrics| w.decisions.get(row).and_then(|row| row.get(at)).map_or(0, super::Count::value);
+            samples.labelled(&[verdict.word(), reason.word()], metrics.sum(of))?;
+        }
     }
     Ok(())
 }

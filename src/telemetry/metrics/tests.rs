@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::list::LIST;
 use super::*;
 use crate::facts::ManualClock;
-use crate::policy::Reason;
+use crate::policy::{Reason, Verdict};
 
 #[test]
 fn every_metric_has_one_documented_name_of_ours() {
@@ -37,7 +37,7 @@ fn the_scrape_sums_workers_and_is_well_formed() {
         let worker = metrics.worker(index).unwrap();
         worker.connections.add(10);
         worker.responded(http::StatusCode::NOT_FOUND);
-        worker.decided(Reason::RuleBlocks);
+        worker.decided(Verdict::Block, Reason::RuleBlocks);
         worker.refused("bad_path");
         worker.refused("never heard of");
         worker.cut(CutReason::Revoked);

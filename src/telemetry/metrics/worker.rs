@@ -3,7 +3,7 @@
 use super::count::Count;
 use super::histogram::Histogram;
 use crate::cut::CutReason;
-use crate::policy::Reason;
+use crate::policy::{Reason, Verdict};
 
 /// What one data-plane worker counts.
 #[derive(Debug, Default)]
@@ -26,8 +26,8 @@ pub struct WorkerMetrics {
     pub bytes_in: Count,
     /// Bytes sent to clients (response bodies and tunnels).
     pub bytes_out: Count,
-    /// Decisions, by reason in the order of [`Reason::ALL`].
-    pub decisions: [Count; Reason::ALL.len()],
+    /// Decisions, by verdict in the order of [`Verdict::ALL`] and in it by reason in the order of [`Reason::ALL`].
+    pub decisions: [[Count; Reason::ALL.len()]; Verdict::ALL.len()],
     /// Streams, tunnels and long downloads open under a permit now.
     pub streams_open: Count,
     /// Streams ended because the permit was taken back, by reason in the order of [`CutReason::ALL`].
@@ -50,8 +50,11 @@ impl WorkerMetrics {
     }
 
     /// Counts a decision.
-    pub fn decided(&self, reason: Reason) {
-        count_in(&self.decisions, &Reason::ALL, reason);
+    pub fn decided(&self, verdict: Verdict, reason: Reason) {
+        let row = Verdict::ALL.iter().position(|one| *one == verdict).and_then(|at| self.decisions.get(at));
+        if let Some(row) = row {
+            count_in(row, &Reason::ALL, reason);
+        }
     }
 
     /// Counts a stream whose permit was taken back.

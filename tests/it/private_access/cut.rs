@@ -11,7 +11,7 @@ use crate::world::provider::Kind;
 use crate::world::raw::Raw;
 use crate::world::upstream::{Answer, Request};
 use crate::world::websocket::{CLOSE, WebSocket};
-use crate::world::{ALICE, APP, BOB, World, eventually, shapes};
+use crate::world::{ALICE, APP, BOB, TENANT, World, eventually, shapes};
 
 /// SE-10, AZ-06.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -97,6 +97,33 @@ async fn a_stream_keeps_its_session_in_use() {
         .unwrap();
     let listed: serde_json::Value = serde_json::from_slice(&listed.stdout).unwrap();
     assert!(listed.to_string().contains("\"streams\":1"), "{listed}");
+}
+
+/// A rule that is changed while streams are open is obeyed by them too: who would not be let in now is put out.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rule_change_ends_the_streams_it_forbids_within_a_second_and_no_others() {
+    let world = World::with(Kind::Simulator, script, |settings| settings.workers = 2).await;
+    let (alice, bob) = (world.cookie(ALICE).await, world.cookie(BOB).await);
+    let mut hers = Streams::open(&world, &alice).await;
+    let mut his = Streams::open(&world, &bob).await;
+    let rules = format!(
+        "[[rule]]\nname = \"not-alice\"\nusers = [\"{TENANT}:{}\"]\nverdict = \"block\"\n\n{}",
+        ALICE.oid,
+        shapes::RULES
+    );
+    std::fs::write(world.gateway.dir().join("rules.toml"), rules).unwrap();
+    let changed = Instant::now();
+    world.gateway.reload();
+    hers.end(b"\x03\xf0verdict_changed").await;
+    assert!(changed.elapsed() < Duration::from_secs(2), "it took {:?}", changed.elapsed());
+    his.flow().await;
+    let changes = events(&world, "verdict_changed");
+    assert_eq!(changes.len(), 4, "{changes:#?}");
+    for change in changes {
+        assert_eq!((&change["reason"], &change["rule"]), (&"rule_blocks".into(), &"not-alice".into()));
+        assert_eq!((&change["app"], &change["name"]), (&"app".into(), &ALICE.name.into()));
+    }
+    assert_eq!(metric(&world, "portcullis_streams_cut_total{reason=\"verdict_changed\"}").await, 4);
 }
 
 fn script(request: &Request) -> Answer {

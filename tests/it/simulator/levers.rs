@@ -124,10 +124,34 @@ async fn auth_contexts_follow_the_table() {
     let code = b.authorize(&request()).await.answer()["code"].clone();
     assert_eq!(acrs(&mut b, &code).await, ["p1", "c1"]);
 
+    // A policy that only reports asks for nothing.
+    let mut other = Browser::demo().await;
+    other.sim.world().set_context_policy(CONTOSO, "c1", ContextPolicy::ReportOnly).unwrap();
+    let code = other.code(ALICE, &asked).await;
+    assert_eq!(acrs(&mut other, &code).await, ["p1", "c1"]);
+
     b.sim.world().set_context_policy(CONTOSO, "c1", ContextPolicy::Blocked).unwrap();
     b.authorize(&asked).await.assert_page(53003);
     let silent = b.authorize(&but(asked, "prompt", Some("none"))).await.answer();
     assert!(silent["error_description"].starts_with("AADSTS53003"));
+}
+
+/// Section 7.1: not satisfied, so nothing is issued; a failed second factor stays with the provider, and may be tried again.
+#[tokio::test]
+async fn a_failed_second_factor_issues_nothing() {
+    let mut b = Browser::demo().await;
+    b.sim.world().set_context_policy(CONTOSO, "c1", ContextPolicy::Mfa).unwrap();
+    b.sim.world().fail_mfa("alice", true).unwrap();
+    let asked = but(request(), "claims", Some(r#"{"id_token":{"acrs":{"essential":true,"value":"c1"}}}"#));
+    let page = b.authorize(&asked).await;
+    let page = b.sign_in_on(&page, ALICE, "demo").await;
+    assert!(page.text().contains("Approve sign-in request"), "{}", page.text());
+    b.press(&page, "approve").await.assert_page(500_121);
+    let cancelled = b.press(&page, "cancel").await.answer();
+    assert_eq!(cancelled["error"], "access_denied");
+    b.sim.world().fail_mfa("alice", false).unwrap();
+    let code = b.press(&page, "approve").await.answer()["code"].clone();
+    assert_eq!(acrs(&mut b, &code).await, ["p1", "c1"]);
 }
 
 async fn acrs(b: &mut Browser, code: &str) -> Vec<String> {

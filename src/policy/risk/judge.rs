@@ -1,0 +1,72 @@
+//! Step 3: what the risk rules and the doubts ask of one request.
+
+use std::sync::Arc;
+
+use crate::facts::{Destination, Facts, Subject};
+use crate::policy::ask::{Ask, Asks};
+use crate::policy::rule::Finding;
+use crate::policy::walk::Notes;
+use crate::policy::{Reason, Step, StepUp};
+
+use super::{AppRisk, Doubt, OnDoubt, RiskRule, RiskSettings, View};
+
+/// What risk control knows of the app that is asked for.
+#[derive(Clone, Copy)]
+pub(in crate::policy) struct Scope<'p> {
+    pub(in crate::policy) rules: &'p [Arc<RiskRule>],
+    pub(in crate::policy) settings: &'p RiskSettings,
+    pub(in crate::policy) app: AppRisk,
+}
+
+/// Collects what is asked for. The caller has made sure that risk matters for the app.
+pub(in crate::policy) fn judge<'p>(
+    scope: Scope<'p>,
+    subject: &Subject,
+    facts: &Facts<'_>,
+    notes: &mut impl Notes,
+) -> Asks<'p> {
+    let mut asks = Asks::default();
+    if scope.settings.exempt.contains(subject.user, &facts.standing.groups) {
+        notes.exempt();
+        return asks;
+    }
+    let known = View::of(facts.standing);
+    let doubts = scope.settings.doubts(&scope.app, &known, facts);
+    let low = doubts.iter().flatten().any(|(_, outcome)| *outcome == OnDoubt::Low);
+    let view = if low { known.at_least_low() } else { known };
+    for rule in scope.rules {
+        let finding = examine(rule, subject, facts, &view);
+        if !matches!(finding, Finding::Matches | Finding::MatchesForUnknownGroups) {
+            notes.risk(rule, finding, None);
+            continue;
+        }
+        let ask = Ask {
+            verdict: rule.verdict,
+            reason: Reason::RiskRule,
+            step: Step::RiskControl,
+            rule: Some(&rule.name),
+            step_up: rule.step_up,
+        };
+        notes.risk(rule, finding, Some(asks.add(ask, view.reading, facts)));
+    }
+    for (doubt, outcome) in doubts.into_iter().flatten() {
+        let ask = in_doubt(doubt, outcome, scope.settings.step_up);
+        notes.doubt(doubt, outcome, asks.add(ask, view.reading, facts));
+    }
+    asks
+}
+
+fn examine(rule: &RiskRule, subject: &Subject, facts: &Facts<'_>, view: &View<'_>) -> Finding {
+    let Destination::App { app, .. } = facts.destination;
+    if let Some(condition) = rule.missed_app(app) {
+        return Finding::Misses(condition);
+    }
+    match rule.examine(subject.user, &facts.standing.groups, view, facts.now) {
+        missed @ (Finding::Misses(_) | Finding::DependsOnPerson) => missed,
+        found => rule.when.missed(facts.client, facts.now).map_or(found, Finding::Misses),
+    }
+}
+
+const fn in_doubt<'p>(doubt: Doubt, outcome: OnDoubt, step_up: Option<StepUp>) -> Ask<'p> {
+    Ask { verdict: outcome.verdict(), reason: doubt.reason(), step: Step::RiskControl, rule: None, step_up }
+}
