@@ -49,9 +49,9 @@ async fn people_groups_and_membership_follow_the_tenant() {
     let swapped = |stand: &Stand| is_in(stand, MALLORY) == Some(true) && is_in(stand, ALICE) == Some(false);
     stand.until("membership follows", swapped).await;
     assert_eq!(stand.standing(BOB).account, Account::Enabled);
-    stand.b.sim.levers().set_disabled("bob", true).unwrap();
+    stand.b.sim.world().set_disabled("bob", true).unwrap();
     stand.until("bob is disabled", |stand| stand.standing(BOB).account == Account::Disabled).await;
-    stand.b.sim.levers().set_deleted("bob", true).unwrap();
+    stand.b.sim.world().set_deleted("bob", true).unwrap();
     stand.until("bob is gone", |stand| stand.standing(BOB).account == Account::Deleted).await;
     let detected = |stand: &Stand| stand.standing(MALLORY).risk.is_some_and(|risk| !risk.detections.is_empty());
     stand.until("what was detected is known", detected).await;
