@@ -10,7 +10,8 @@ use std::time::Duration;
 use http::{Method, StatusCode};
 use portcullis::audit::AuditLog;
 use portcullis::directory::{
-    Config, Control, ControlError, Directory, Gate, GateStatus, Ground, Phase, Progress, Rhythm, SyncKind, TenantStatus,
+    Config, Control, ControlError, Directory, Gate, GateStatus, Ground, Phase, Progress, Rhythm, Round, SyncKind,
+    TenantStatus,
 };
 use portcullis::entra::{self, Credential, RelyingParty, ResponseMode};
 use portcullis::facts::{
