@@ -76,7 +76,7 @@ impl Console {
 /// Takes the bearer token from a form.
 pub(super) const SIGN_IN: &str = "/sign-in";
 /// Where the provider sends an administrator back to after a consent; to be registered as a redirect address.
-pub(super) const CALLBACK: &str = "/consent/callback";
+pub const CALLBACK: &str = "/consent/callback";
 const DONE: &str = "/consent/done";
 const SCRIPT: &str = "/assets/console.js";
 const STYLE: &str = "/assets/console.css";

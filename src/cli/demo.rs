@@ -42,6 +42,7 @@ pub(super) struct Arguments {
 }
 
 const PORTAL: &str = "portal.localhost";
+const CONSOLE: &str = "console.localhost";
 const WIKI: &str = "wiki.localhost";
 const PAYROLL: &str = "payroll.localhost";
 
@@ -80,7 +81,8 @@ async fn serve(arguments: &Arguments, output: &mut Output) -> Result<(), String>
     } else {
         (arguments.port, arguments.admin_port)
     };
-    let simulator = simulator(port, if arguments.any_port { 0 } else { arguments.simulator_port }).await?;
+    let simulator =
+        simulator((port, admin_port), if arguments.any_port { 0 } else { arguments.simulator_port }).await?;
     let (wiki, wiki_at) = apps::bind().await.map_err(|error| error.to_string())?;
     let (payroll, payroll_at) = apps::bind().await.map_err(|error| error.to_string())?;
     let names: Vec<String> = [PORTAL, WIKI, PAYROLL, "*.localhost", "localhost"].map(str::to_owned).to_vec();
@@ -108,9 +110,12 @@ async fn serve(arguments: &Arguments, output: &mut Output) -> Result<(), String>
     outcome
 }
 
-async fn simulator(gateway_port: u16, port: u16) -> Result<Running, String> {
+async fn simulator((gateway_port, admin_port): (u16, u16), port: u16) -> Result<Running, String> {
     let origin = format!("https://{PORTAL}:{gateway_port}/.portcullis");
-    let mut world = World::demo([format!("{origin}/callback"), format!("{origin}/signed-out")]);
+    let consents = [format!("https://{CONSOLE}:{gateway_port}"), format!("http://localhost:{admin_port}")]
+        .map(|origin| format!("{origin}{}", crate::admin::console::CALLBACK));
+    let mut world =
+        World::demo([format!("{origin}/callback"), format!("{origin}/signed-out")].into_iter().chain(consents));
     for app in &mut world.apps {
         app.logout_url = Some(format!("{origin}/frontchannel-logout"));
     }
@@ -140,7 +145,7 @@ fn free_port() -> io::Result<u16> {
 
 fn write_configuration(place: &Place, wiki: SocketAddr, payroll: SocketAddr) -> Result<Config, String> {
     let Place { port, admin_port, simulator, .. } = place;
-    let (tenant, client) = (people::CONTOSO, people::APP_ID);
+    let (tenant, client, admins) = (people::CONTOSO, people::APP_ID, people::ADMINS);
     let config = format!(
         r#"# Written by `portcullis demo`. Change it while the demo runs: it is read again at once.
 state_dir = "state"
@@ -186,6 +191,8 @@ path = "decisions.jsonl"
 
 [admin]
 listen = "127.0.0.1:{admin_port}"
+host = "{CONSOLE}"
+groups = ["{tenant}:{admins}"]
 
 [log]
 level = "warn"
@@ -249,6 +256,8 @@ fn announce(app: &App, place: &Place, json: bool, output: &mut Output) -> Result
             "wiki": url(WIKI),
             "payroll": url(PAYROLL),
             "portal": url(PORTAL),
+            "console": url(CONSOLE),
+            "admin_token": place.folder.join("state/admin-token"),
             "admin": format!("http://{admin}"),
             "simulator": simulator,
             "certificate": place.leaf,
@@ -277,6 +286,7 @@ fn words(place: &Place, ip: std::net::IpAddr, admin: &SocketAddr) -> Vec<String>
         format!("  wiki      {}      for everybody on the staff", url(WIKI)),
         format!("  payroll   {}   for the payroll group", url(PAYROLL)),
         format!("  portal    {}", url(PORTAL)),
+        format!("  console   {}   for alice; or http://localhost:{} with the admin token", url(CONSOLE), admin.port()),
         format!("  admin     http://{admin}/metrics, /ready"),
         format!("  Entra     {simulator} (simulated)"),
         format!("  folder    {}", place.folder.display()),
