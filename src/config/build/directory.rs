@@ -54,7 +54,7 @@ impl Build<'_> {
             first: span("directory.first", &file.first, Duration::ZERO, profile.first),
             people: span("directory.people_every", &file.people_every, second, profile.people),
             // Graph allows one request a second for each tenant, to all its apps together.
-            risk: span("directory.risk_every", &file.risk_every, second * 2, profile.risk),
+            risk: span("directory.risk_every", &file.risk_every, second, profile.risk),
             risk_full: span("directory.risk_full_every", &file.risk_full_every, second * 10, profile.risk_full),
         };
         if rhythm.risk_full < rhythm.risk {
