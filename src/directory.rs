@@ -39,7 +39,7 @@ use std::time::Duration;
 
 use tokio::sync::{Mutex, broadcast};
 
-use crate::facts::{Hold, RiskFeed, RiskSource, SharedClock, Standing, Subject, TenantId, UnixTime, UserKey};
+use crate::facts::{Hold, RiskFeed, RiskSource, SharedClock, Standing, Subject, TenantId, Tick, UnixTime, UserKey};
 use crate::store::{Store, StoreError, Table};
 use compare::Before;
 use load::{Loaded, feed_row};
@@ -85,11 +85,17 @@ struct Writer {
 pub struct Feed {
     source: AtomicU8,
     confirmed: AtomicU64,
+    /// The tick of the same moment, if it lies within this process's life.
+    heard: AtomicU64,
 }
+
+/// No tick.
+const UNHEARD: u64 = u64::MAX;
 
 impl Feed {
     fn new(feed: RiskFeed) -> Self {
-        Self { source: AtomicU8::new(feed.source as u8), confirmed: AtomicU64::new(feed.confirmed.0) }
+        let (source, confirmed) = (AtomicU8::new(feed.source as u8), AtomicU64::new(feed.confirmed.0));
+        Self { source, confirmed, heard: AtomicU64::new(UNHEARD) }
     }
 
     /// How it stands now.
@@ -101,7 +107,22 @@ impl Feed {
         }
     }
 
-    fn set(&self, feed: RiskFeed) {
+    /// The same for a decision at `now`, whose tick is `tick`: [`RiskFeed::confirmed`] lies as long before `now` as has
+    /// really passed since, whatever was done to the wall clock meanwhile. What was confirmed before this process began
+    /// has only the wall clock.
+    #[must_use]
+    pub fn at(&self, now: UnixTime, tick: Tick) -> RiskFeed {
+        let feed = self.now();
+        let heard = self.heard.load(Ordering::Acquire);
+        if heard == UNHEARD {
+            return feed;
+        }
+        RiskFeed { confirmed: UnixTime(now.0.saturating_sub(tick.since(Tick(heard)).as_secs())), ..feed }
+    }
+
+    fn set(&self, feed: RiskFeed, now: UnixTime, tick: Tick) {
+        let age = u64::try_from(now.since(feed.confirmed).as_millis()).unwrap_or(UNHEARD);
+        self.heard.store(tick.0.checked_sub(age).unwrap_or(UNHEARD), Ordering::Release);
         self.confirmed.store(feed.confirmed.0, Ordering::Release);
         self.source.store(feed.source as u8, Ordering::Release);
     }
@@ -242,7 +263,7 @@ impl Directory {
     pub fn set_feed(&self, tenant: TenantId, feed: RiskFeed) {
         let Some(known) = self.tenant(tenant) else { return };
         let before = known.feed.now();
-        known.feed.set(feed);
+        known.feed.set(feed, self.inner.clock.now(), self.inner.clock.tick());
         if before.source == feed.source {
             return;
         }

@@ -2,6 +2,7 @@
 
 mod affected;
 mod crash;
+mod feed;
 mod model;
 mod property;
 mod readings;
