@@ -45,9 +45,9 @@ fn mistakes_about_graph_are_refused() {
         ("graph = \"http://graph.example/\"", "12:9: directory.graph: expected the address of Graph, such as https://"),
         ("graph = \"https://graph.microsoft.com/v1.0\"", "12:9: directory.graph: expected the address of Graph"),
         ("profile = \"slow\"", "12:11: directory.profile: expected"),
-        ("risk_every = \"0s\"", "12:14: directory.risk_every: expected 1s to 1d"),
+        ("risk_every = \"0s\"", "12:14: directory.risk_every: expected a duration from 1s to 1d"),
         ("risk_every = \"1h\"", "directory.risk_full_every: expected at least directory.risk_every"),
-        ("people_every = \"0s\"", "12:16: directory.people_every: expected 1s to 1d"),
+        ("people_every = \"0s\"", "12:16: directory.people_every: expected a duration from 1s to 1d"),
     ] {
         refused("", &format!("[directory]\n{lines}"), &[expected]);
     }
