@@ -52,7 +52,7 @@ fn user(number: u64, enabled: bool) -> UserChange {
         upn: Some(format!("person.number.{number}@contoso.example")),
         mail: Some(format!("person.number.{number}@contoso.example")),
         enabled: Some(enabled),
-        guest: Some(number % 20 == 0),
+        guest: Some(number.is_multiple_of(20)),
         sign_in_sessions_valid_from: Some(UnixTime(1_700_000_000 + number)),
     })
 }
