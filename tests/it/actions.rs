@@ -201,3 +201,42 @@ fn done(output: &Output) -> Value {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     json_of(output)
 }
+
+/// The whole way: Microsoft raises the risk, the sync reads it, the rule orders, the brakes let it through, it is taken
+/// back when the risk is dismissed.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rule_blocks_a_person_at_risk_and_lets_them_in_again_when_the_risk_is_gone() {
+    let world = World::with(
+        Kind::Simulator,
+        |request| Answer::text(request.target()),
+        |settings| {
+            let directory =
+                format!("graph = \"{}\"\nrisk_every = \"2s\"\nfirst = \"0s\"\ndata_upload = true", settings.authority);
+            settings.keys.push(("[directory]", directory));
+            settings.keys.push(("[actions]", "dry_run = false".to_owned()));
+            settings.rules.push_str("\n[[risk_rule]]\nname = \"high\"\nlevels = [\"high\"]\nverdict = \"monitor\"\nactions = [\"block_private\"]\n");
+        },
+    )
+    .await;
+    let settings = json!({ "limits_risk": false, "processing_seconds": 0 });
+    world.provider.control("PUT", "/sim/v1/graph/settings", &settings).await;
+    let risk = format!("/sim/v1/people/{}/risk", BOB.oid);
+    world.provider.control("PUT", &risk, &json!({ "level": "high" })).await;
+    let list = ["action", "ls", "--json", "--user", &key(BOB)];
+    let tasks = async || done(&portcullis(&world, &list).await)["tasks"].as_array().unwrap().clone();
+    eventually("the rule has blocked", Duration::from_secs(30), || async {
+        let tasks = tasks().await;
+        tasks
+            .iter()
+            .any(|task| task["action"] == "block_private" && task["state"] == "successful" && task["name"] == "high")
+    })
+    .await;
+    done(&portcullis(&world, &["user", "dismiss-risk", &key(BOB), "--json"]).await);
+    eventually("it is taken back", Duration::from_secs(60), || async {
+        let tasks = tasks().await;
+        tasks
+            .iter()
+            .any(|task| task["action"] == "unblock_private" && task["by"] == "undo" && task["state"] == "successful")
+    })
+    .await;
+}
