@@ -130,6 +130,7 @@ async fn pages_forbid_everything_inline_and_framing() {
             assert!(policy.contains(part), "{path}: {policy}");
         }
         assert!(!policy.contains("unsafe"), "{policy}");
+        assert!(answer.contains("referrer-policy: same-origin"), "or a browser's form has no origin: {answer}");
         assert!(answer.contains("x-frame-options: DENY") && answer.contains("cache-control: no-store"), "{answer}");
         let (_, body) = answer.split_once("\r\n\r\n").unwrap();
         assert!(!body.contains("<script>") && !body.contains("style=\"") && !body.contains(" onclick"), "{body}");
