@@ -1,5 +1,6 @@
 // What people do, one function each; the function's name is the claim.
 import assert from 'node:assert/strict';
+import { consoleStories } from './console.mjs';
 
 export const stories = [
   aliceSignsInAndUsesTheWikiOverHttp2,
@@ -17,6 +18,7 @@ export const stories = [
   personWithoutARuleSeesTheBlockPage,
   unknownAddressSaysSo,
   scriptIsToldWhereToSignIn,
+  ...consoleStories,
 ];
 
 async function aliceSignsInAndUsesTheWikiOverHttp2(visit) {
