@@ -193,9 +193,7 @@ impl App {
         let announce = config.announce;
         let world = Arc::new(Generation::new(world::build(&base, &config, None)?));
         base.metrics.control.reloaded(Some(world.number()));
-        let actions = actions::open(&base, &config, &world)?;
-        let config = std::sync::Mutex::new(config);
-        let lasting = Arc::new(Lasting { world, base, certificates, actions, config });
+        let lasting = Arc::new(Lasting::new(world, base, certificates, config)?);
         lasting.show_certificates();
         lasting.end_strangers();
         let (admin, readiness) = lasting.admin(admin_socket)?;
@@ -364,6 +362,16 @@ const ADDRESSES_FILE: &str = "addresses.json";
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 impl Lasting {
+    fn new(
+        world: Arc<Generation<World>>,
+        base: Base,
+        certificates: Arc<Certificates>,
+        config: Config,
+    ) -> Result<Self, AppError> {
+        let actions = actions::open(&base, &config, &world)?;
+        Ok(Self { world, base, certificates, actions, config: std::sync::Mutex::new(config) })
+    }
+
     fn admin(self: &Arc<Self>, socket: AdminSocket) -> Result<(AdminListener, Readiness), AppError> {
         let token_file = {
             let config = self.config.lock().unwrap_or_else(std::sync::PoisonError::into_inner);

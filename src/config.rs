@@ -117,6 +117,12 @@ fn unwise(config: &Config, path: &Path) -> Vec<Problem> {
             Who::Anyone | Who::SignedIn => {}
         }
     }
+    if config.risk.is_used() && config.directory.is_none() {
+        let message = "there are risk rules but no [directory] in the configuration, so risk is never known and \
+                       risk.on_not_configured decides"
+            .to_owned();
+        warnings.push(Problem { file: path.to_owned(), at: None, message });
+    }
     warnings
 }
 

@@ -39,7 +39,7 @@ use std::time::Duration;
 
 use tokio::sync::{Mutex, broadcast};
 
-use crate::facts::{Hold, RiskFeed, RiskSource, SharedClock, Standing, Subject, TenantId, UnixTime, UserKey};
+use crate::facts::{Hold, RiskFeed, RiskSource, SharedClock, Standing, Subject, TenantId, Tick, UnixTime, UserKey};
 use crate::store::{Store, StoreError, Table};
 use compare::Before;
 use load::{Loaded, feed_row};
@@ -85,11 +85,17 @@ struct Writer {
 pub struct Feed {
     source: AtomicU8,
     confirmed: AtomicU64,
+    /// The tick of the same moment, if it lies within this process's life.
+    heard: AtomicU64,
 }
+
+/// No tick.
+const UNHEARD: u64 = u64::MAX;
 
 impl Feed {
     fn new(feed: RiskFeed) -> Self {
-        Self { source: AtomicU8::new(feed.source as u8), confirmed: AtomicU64::new(feed.confirmed.0) }
+        let (source, confirmed) = (AtomicU8::new(feed.source as u8), AtomicU64::new(feed.confirmed.0));
+        Self { source, confirmed, heard: AtomicU64::new(UNHEARD) }
     }
 
     /// How it stands now.
@@ -101,7 +107,22 @@ impl Feed {
         }
     }
 
-    fn set(&self, feed: RiskFeed) {
+    /// The same for a decision at `now`, whose tick is `tick`: [`RiskFeed::confirmed`] lies as long before `now` as has
+    /// really passed since, whatever was done to the wall clock meanwhile. What was confirmed before this process began
+    /// has only the wall clock.
+    #[must_use]
+    pub fn at(&self, now: UnixTime, tick: Tick) -> RiskFeed {
+        let feed = self.now();
+        let heard = self.heard.load(Ordering::Acquire);
+        if heard == UNHEARD {
+            return feed;
+        }
+        RiskFeed { confirmed: UnixTime(now.0.saturating_sub(tick.since(Tick(heard)).as_secs())), ..feed }
+    }
+
+    fn set(&self, feed: RiskFeed, now: UnixTime, tick: Tick) {
+        let age = u64::try_from(now.since(feed.confirmed).as_millis()).unwrap_or(UNHEARD);
+        self.heard.store(tick.0.checked_sub(age).unwrap_or(UNHEARD), Ordering::Release);
         self.confirmed.store(feed.confirmed.0, Ordering::Release);
         self.source.store(feed.source as u8, Ordering::Release);
     }
@@ -242,14 +263,16 @@ impl Directory {
     pub fn set_feed(&self, tenant: TenantId, feed: RiskFeed) {
         let Some(known) = self.tenant(tenant) else { return };
         let before = known.feed.now();
-        known.feed.set(feed);
+        known.feed.set(feed, self.inner.clock.now(), self.inner.clock.tick());
         if before.source == feed.source {
             return;
         }
         self.announce(Affected::Everybody(tenant));
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            let directory = self.clone();
+            // Not a handle of its own: a directory that has been let go is not kept open for this.
+            let inner = Arc::downgrade(&self.inner);
             runtime.spawn(async move {
+                let Some(directory) = inner.upgrade().map(|inner| Self { inner }) else { return };
                 if let Err(error) = directory.apply(tenant, Update::default()).await {
                     tracing::warn!(tenant = %tenant, error = %error, "where risk comes from could not be saved; it is tried again with the next update");
                 }
@@ -257,11 +280,10 @@ impl Directory {
         }
     }
 
-    /// Blocks or unblocks a person by hand. Durable when it returns. A person of a tenant that is not configured cannot
-    /// be held; there is nothing such a person could open.
+    /// Blocks or unblocks a person by hand. Durable when it returns.
     ///
     /// # Errors
-    /// When the store cannot write; nothing has changed then.
+    /// When the store cannot write, or there is no directory of that tenant to keep it in; nothing has changed then.
     pub async fn set_hold(&self, user: UserKey, hold: Hold) -> Result<(), StoreError> {
         self.set_mark(user, |mark| Mark { hold, ..mark }).await
     }
@@ -275,7 +297,7 @@ impl Directory {
     }
 
     async fn set_mark(&self, user: UserKey, change: impl FnOnce(Mark) -> Mark) -> Result<(), StoreError> {
-        let Some(known) = self.tenant(user.tenant) else { return Ok(()) };
+        let known = self.tenant(user.tenant).ok_or(StoreError::NotKept)?;
         let _turn = known.writer.lock().await;
         let before = known.look(|snapshot| snapshot.marks.get(&user.object).copied()).unwrap_or_default();
         let after = change(before);

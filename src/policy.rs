@@ -3,6 +3,7 @@
 mod account;
 mod ask;
 mod explain;
+mod index;
 mod path;
 mod people;
 mod place;
@@ -29,6 +30,7 @@ pub use when::When;
 use std::sync::Arc;
 
 use crate::facts::{AppId, Destination, Facts};
+use index::Indexed;
 
 /// A compiled set of rules: one generation, immutable.
 #[derive(Debug, Clone, Default)]
@@ -50,8 +52,10 @@ pub struct Policy {
 /// The rules that may concern one app, in order, without those that are switched off.
 #[derive(Debug, Clone, Default)]
 struct Concerning {
-    access: Box<[Arc<Rule>]>,
+    access: Indexed,
     risk: Box<[Arc<RiskRule>]>,
+    /// Those of `risk` that can match somebody without any risk, which is nearly everybody.
+    unlisted: Box<[Arc<RiskRule>]>,
     app: AppRisk,
 }
 
@@ -104,7 +108,7 @@ impl Policy {
         let asks = |rule: &Arc<Rule>| matches!(rule.verdict, Verdict::Warn | Verdict::Challenge);
         self.depends_on_time = apps().any(|app| {
             let ages = app.uses_risk() && app.app.max_age.or(self.risk.settings.max_age).is_some();
-            ages || app.access.iter().any(|rule| asks(rule) || rule.when.depends_on_time())
+            ages || app.access.rules().iter().any(|rule| asks(rule) || rule.when.depends_on_time())
                 || app.risk.iter().any(|rule| rule.depends_on_time())
                 || (app.uses_risk() && self.risk.settings.step_up.is_some())
         });
@@ -112,8 +116,9 @@ impl Policy {
 
     fn concerning(&self, app: AppId) -> Concerning {
         let access = self.rules.iter().filter(|rule| rule.enabled && rule.concerns(app)).cloned().collect();
-        let risk = self.risk_rules.iter().filter(|rule| rule.concerns(app)).cloned().collect();
-        Concerning { access, risk, app: self.risk_of(app) }
+        let risk: Box<[_]> = self.risk_rules.iter().filter(|rule| rule.concerns(app)).cloned().collect();
+        let unlisted = risk.iter().filter(|rule| rule.risk.may_be_none()).cloned().collect();
+        Concerning { access: Indexed::new(access), risk, unlisted, app: self.risk_of(app) }
     }
 
     fn risk_of(&self, app: AppId) -> AppRisk {
@@ -141,17 +146,19 @@ impl Policy {
         let concerning = self.of(app);
         let risk = concerning.uses_risk().then_some(risk::Scope {
             rules: &concerning.risk,
+            unlisted: &concerning.unlisted,
             settings: &self.risk.settings,
             app: concerning.app,
         });
-        walk::walk(risk, concerning.access.iter(), facts, &mut ())
+        walk::walk(risk, concerning.access.candidates(facts), facts, &mut ())
     }
 
     /// Decides like [`Policy::decide`], by the same code over all rules, and tells what became of each rule.
     #[must_use]
     pub fn explain(&self, facts: &Facts<'_>) -> Explanation {
         let Destination::App { app, .. } = facts.destination;
-        let risk = risk::Scope { rules: &self.risk_rules, settings: &self.risk.settings, app: self.risk_of(app) };
+        let (rules, settings) = (&self.risk_rules, &self.risk.settings);
+        let risk = risk::Scope { rules, unlisted: rules, settings, app: self.risk_of(app) };
         explain::explain(risk, self.uses_risk(app), &self.rules, facts)
     }
 

@@ -168,6 +168,14 @@ pub enum Refused {
     Store(#[from] StoreError),
 }
 
+/// What became of an order that was taken.
+enum Taken {
+    /// It was given before.
+    Before(Task),
+    /// It is new, or it has come to another state.
+    Now(Task),
+}
+
 /// Which tasks are listed.
 #[derive(Debug, Clone, Default)]
 pub struct Filter {
@@ -223,67 +231,73 @@ impl Actions {
     /// # Errors
     /// See [`Refused`].
     pub async fn submit(&self, order: Order) -> Result<Task, Refused> {
-        let settings = self.settings();
         if !self.inner.tenants.contains(&order.user.tenant) {
             return Err(Refused::UnknownTenant);
         }
-        let standing = self.standing(order.user);
-        let (task, goes) = {
-            let mut ledger = self.inner.ledger.lock().await;
-            if let Some(task) = ledger.same(&order) {
-                if (task.order.kind, task.order.user) != (order.kind, order.user) {
-                    return Err(Refused::KeyReused(task.id));
-                }
-                if !(task.state.is_intention() && order.by.is_automatic()) {
-                    return Ok(task.clone());
-                }
+        match self.take(order).await? {
+            Taken::Before(task) => Ok(task),
+            Taken::Now(task) => {
+                self.record(&task);
+                let goes = matches!(task.state, TaskState::InProgress { .. });
+                if goes { Ok(self.let_go(task).await) } else { Ok(task) }
             }
-            let now = self.inner.clock.now();
-            let known = ledger.same(&order).cloned();
-            let brake = Scene { settings: &settings, ledger: &ledger, standing: &standing, now }.first(&order);
-            if brake == Some(Brake::Stopped) {
-                // Thousands may be wanted while it is stopped; when it is released everybody is looked at again.
-                self.inner.metrics.actions.braked(Brake::Stopped.word());
-                return Err(Refused::Braked(Brake::Stopped));
+        }
+    }
+
+    /// Writes the intention down, or finds that it has been. A task that goes is marked as running.
+    async fn take(&self, order: Order) -> Result<Taken, Refused> {
+        let (settings, standing) = (self.settings(), self.standing(order.user));
+        let mut ledger = self.inner.ledger.lock().await;
+        let known = ledger.same(&order).cloned();
+        if let Some(task) = &known {
+            if (task.order.kind, task.order.user) != (order.kind, order.user) {
+                return Err(Refused::KeyReused(task.id));
             }
-            let state = self.state_for(&settings, &order, brake);
-            if let Some(known) = &known
-                && known.state == state
-            {
-                return Ok(known.clone());
+            // What a brake held before is looked at again: its reason may be gone.
+            if !(task.state.is_intention() && order.by.is_automatic()) {
+                return Ok(Taken::Before(task.clone()));
             }
-            if state.is_open() && ledger.open_tasks() >= MOST_OPEN {
-                return Err(Refused::Full);
+        }
+        let now = self.inner.clock.now();
+        let brake = Scene { settings: &settings, ledger: &ledger, standing: &standing, now }.first(&order);
+        if brake == Some(Brake::Stopped) {
+            // Thousands may be wanted while it is stopped; when it is released everybody is looked at again.
+            self.inner.metrics.actions.braked(Brake::Stopped.word());
+            return Err(Refused::Braked(Brake::Stopped));
+        }
+        let state = self.state_for(&settings, &order, brake);
+        if let Some(known) = known.as_ref().filter(|known| known.state == state) {
+            return Ok(Taken::Before(known.clone()));
+        }
+        if state.is_open() && ledger.open_tasks() >= MOST_OPEN {
+            return Err(Refused::Full);
+        }
+        if brake == Some(Brake::Quota) {
+            let stop = Stop { since: now, tenant: Some(order.user.tenant), kind: Some(order.kind) };
+            self.stop(&mut ledger, stop).await;
+        }
+        let is_new = known.is_none();
+        let cause = standing.risk.as_ref().map(Cause::of);
+        let mut task = match known {
+            Some(mut task) => {
+                task.turn(now, state);
+                task
             }
-            if brake == Some(Brake::Quota) {
-                let stop = Stop { since: now, tenant: Some(order.user.tenant), kind: Some(order.kind) };
-                self.stop(&mut ledger, stop).await;
-            }
-            let cause = standing.risk.as_ref().map(Cause::of);
-            let is_new = known.is_none();
-            let mut task = match known {
-                Some(mut task) => {
-                    task.turn(now, state);
-                    task
-                }
-                None => Task::new(ledger.next_id(), order, cause, state, now),
-            };
-            let goes = matches!(task.state, TaskState::InProgress { .. });
-            if goes {
-                task.started = Some(now);
-            }
-            if is_new {
-                ledger.add(task.clone()).await?
-            } else {
-                ledger.change(task.clone()).await?
-            }
-            if goes {
-                ledger.begin(task.id);
-            }
-            (task, goes)
+            None => Task::new(ledger.next_id(), order, cause, state, now),
         };
-        self.record(&task);
-        if goes { Ok(self.let_go(task).await) } else { Ok(task) }
+        let goes = matches!(task.state, TaskState::InProgress { .. });
+        if goes {
+            task.started = Some(now);
+        }
+        if is_new {
+            ledger.add(task.clone()).await?
+        } else {
+            ledger.change(task.clone()).await?
+        }
+        if goes {
+            ledger.begin(task.id);
+        }
+        Ok(Taken::Now(task))
     }
 
     /// Lets a task go that waits for another person, or that the dry run only proposed.

@@ -100,7 +100,7 @@ fn facts<'a, B>(person: Option<&'a Person>, asked: &'a Asked<'_>, request: &'a R
     Facts {
         subject: person.map(|person| &*person.subject),
         standing: person.map_or(NOBODY, |person| &person.standing),
-        feed: person.map_or(RiskFeed::NONE, |person| person.feed.now()),
+        feed: person.map_or(RiskFeed::NONE, |person| person.feed.at(asked.now, asked.tick)),
         authenticated: person.map_or(UnixTime(0), |person| person.session.authenticated()),
         passed: person.map_or(NOTHING, |person| &person.passed),
         destination: Destination::App {

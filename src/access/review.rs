@@ -189,15 +189,16 @@ fn judge(world: &World, flight: &Flight, standing: Option<&Standing>) -> Decisio
     };
     let session = flight.person.as_deref().map(|person| &person.session);
     let (subject, passed) = (session.map(|session| session.subject()), session.map(|session| session.passed()));
+    let (now, tick) = (world.clock.now(), world.clock.tick());
     world.policy.decide(&Facts {
         subject: subject.as_deref(),
         standing: standing.unwrap_or(NOBODY),
-        feed: flight.person.as_deref().map_or(RiskFeed::NONE, |person| person.feed.now()),
+        feed: flight.person.as_deref().map_or(RiskFeed::NONE, |person| person.feed.at(now, tick)),
         authenticated: session.map_or(UnixTime(0), |session| session.authenticated()),
         passed: passed.as_deref().unwrap_or(NOTHING),
         destination: Destination::App { app: AppId(app.id.0), name: &app.name, method: &flight.method, path },
         client: flight.client,
-        now: world.clock.now(),
+        now,
     })
 }
 

@@ -65,6 +65,24 @@ fn long_values_are_cut() {
 }
 
 #[test]
+fn changes_of_a_permission_and_of_the_risk_source_name_both_sides() {
+    use crate::facts::RiskSource;
+    let tenant = "3f1c0b9e-6a52-4d0e-9b7a-5d2f8c4e1a77".parse().unwrap();
+    let reason = Some("not granted: \"x\"".into());
+    let change = super::Permission { tenant, gate: "risk", from: "granted", to: "partial", reason };
+    let (from, to) = (RiskSource::Answers, RiskSource::NoPermission);
+    let mut out = String::new();
+    line::write(&mut out, 1, UnixTime(0), &Event::Permission(Box::new(change)));
+    line::write(&mut out, 2, UnixTime(0), &Event::RiskSource { tenant, from, to });
+    let lines: Vec<Value> = out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let words = |line: &Value| ["event", "tenant", "from", "to"].map(|key| line[key].as_str().unwrap().to_owned());
+    let tenant = tenant.to_string();
+    assert_eq!(words(&lines[0]), ["permission", &tenant, "granted", "partial"]);
+    assert_eq!((&lines[0]["gate"], &lines[0]["reason"]), (&"risk".into(), &"not granted: \"x\"".into()));
+    assert_eq!(words(&lines[1]), ["risk_source", &tenant, "answers", "no_permission"]);
+}
+
+#[test]
 fn allows_are_not_even_gathered_when_they_are_not_wanted() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("audit.log");

@@ -121,7 +121,9 @@ fn said(status: StatusCode, body: &[u8]) -> Problem {
     let answer: serde_json::Value = serde_json::from_slice(body).unwrap_or_default();
     let member = |name: &str| answer.get(name).and_then(serde_json::Value::as_str).map(shown);
     match (member("message"), status) {
-        (Some(message), _) => Problem::Said(member("fix").map_or(message.clone(), |fix| format!("{message}; {fix}"))),
+        (Some(message), _) => {
+            Problem::Said(member("fix").map_or_else(|| message.clone(), |fix| format!("{message}; {fix}")))
+        }
         (None, StatusCode::NOT_FOUND) => Problem::NothingThere,
         (None, _) => Problem::Refused(status, member("error").unwrap_or_default()),
     }

@@ -173,6 +173,8 @@ client_secret = "file:client-secret"
 [directory]
 graph = "{simulator}/"
 data_upload = true
+# As fast as Graph allows for one tenant, so that a change shows at once. The default is 10s.
+risk_every = "1s"
 
 [[app]]
 name = "wiki"
@@ -209,7 +211,26 @@ level = "warn"
 fn rules() -> String {
     let (staff, payroll_group) = (people::STAFF, people::PAYROLL);
     format!(
-        r#"# Written by `portcullis demo`. First match wins; what no rule allows is blocked.
+        r#"# Written by `portcullis demo`. Risk rules come first, the strictest that matches counts.
+[[risk_rule]]
+name = "high-risk-is-closed"
+levels = ["high"]
+verdict = "block"
+# Only written down, until `actions.dry_run` is turned off: see `portcullis action ls`.
+actions = ["disable"]
+
+[[risk_rule]]
+name = "medium-risk-proves-itself"
+levels = ["medium"]
+verdict = "challenge"
+context = "c1"
+
+[risk]
+context = "c1"
+# The first second of the demo. In earnest leave it out: people then prove themselves until the risk is known.
+on_never_synced = "low"
+
+# Access rules: first match wins; what no rule allows is blocked.
 [[rule]]
 name = "staff-wiki"
 apps = ["wiki"]
@@ -245,7 +266,20 @@ fn announce(app: &App, place: &Place, json: bool, output: &mut Output) -> Result
         }));
         return Ok(());
     }
-    let lines = [
+    for line in words(place, https.ip(), admin) {
+        output.line(&line);
+    }
+    Ok(())
+}
+
+/// What there is and what to try, line by line.
+fn words(place: &Place, ip: std::net::IpAddr, admin: &SocketAddr) -> Vec<String> {
+    let Place { port, simulator, .. } = place;
+    let url = |host: &str| format!("https://{host}:{port}");
+    let simulator_at = simulator.trim_start_matches("http://");
+    // The command's own default need not be typed.
+    let at = if simulator_at.ends_with(":9444") { String::new() } else { format!(" --simulator {simulator_at}") };
+    vec![
         String::new(),
         "Portcullis demo. Everything runs on this machine and stops with Ctrl-C.".to_owned(),
         String::new(),
@@ -258,16 +292,28 @@ fn announce(app: &App, place: &Place, json: bool, output: &mut Output) -> Result
         format!("  folder    {}", place.folder.display()),
         String::new(),
         "Open the wiki in a browser (it does not know the demo's authority and warns once), sign in as".to_owned(),
-        "  alice    staff and payroll".to_owned(),
-        "  bob      staff and payroll".to_owned(),
-        "  mallory  staff only: payroll shows the block page".to_owned(),
+        "  alice    staff and payroll, no risk".to_owned(),
+        "  bob      staff and payroll, medium risk: has to approve a second factor first".to_owned(),
+        "  mallory  staff only, high risk: is let in nowhere".to_owned(),
         "with the password: demo".to_owned(),
         String::new(),
-        "Without a browser, this says where to sign in:".to_owned(),
-        format!("  curl --cacert {} --resolve {WIKI}:{port}:{} {}/", place.authority.display(), https.ip(), url(WIKI)),
+        "Make mallory harmless, open the wiki as mallory, and then say high again: page, WebSocket and download stop."
+            .to_owned(),
+        format!("  portcullis simulate risk set mallory none{at}"),
+        format!("  portcullis simulate risk set mallory high{at}"),
         String::new(),
-        "See and end sessions, and ask why something is allowed:".to_owned(),
+        "Without a browser, this says where to sign in:".to_owned(),
+        format!("  curl --cacert {} --resolve {WIKI}:{port}:{} {}/", place.authority.display(), ip, url(WIKI)),
+        String::new(),
+        "See sessions, a person and what rules would do to accounts, and ask why something is allowed:".to_owned(),
         format!("  portcullis session ls --config {}/portcullis.toml", place.folder.display()),
+        format!(
+            "  portcullis user show {}:{} --config {}/portcullis.toml",
+            people::CONTOSO,
+            people::MALLORY,
+            place.folder.display()
+        ),
+        format!("  portcullis action ls --config {}/portcullis.toml", place.folder.display()),
         format!(
             "  portcullis explain --config {}/portcullis.toml --app payroll --user {}:{} --group {}",
             place.folder.display(),
@@ -276,9 +322,5 @@ fn announce(app: &App, place: &Place, json: bool, output: &mut Output) -> Result
             people::STAFF
         ),
         String::new(),
-    ];
-    for line in lines {
-        output.line(&line);
-    }
-    Ok(())
+    ]
 }

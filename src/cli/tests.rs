@@ -283,3 +283,70 @@ fn init_refuses_names_that_could_break_out_of_the_file() {
     }
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
 }
+
+#[test]
+fn explain_shows_every_step_of_risk_control() {
+    let (folder, config) = samples();
+    let rules = "\
+[risk]
+context = \"c2\"
+on_no_licence = \"low\"
+[[risk_rule]]
+name = \"high\"
+levels = [\"high\"]
+verdict = \"block\"
+[[risk_rule]]
+name = \"medium\"
+min_level = \"medium\"
+detections = [\"leakedCredentials\"]
+places = [\"office\"]
+verdict = \"challenge\"
+context = \"c1\"
+[[rule]]
+name = \"all\"
+who = \"signed_in\"
+verdict = \"allow\"
+[[place]]
+name = \"office\"
+networks = [\"10.0.0.0/8\"]
+";
+    std::fs::write(folder.path().join("config/rules.toml"), rules).unwrap();
+    let user = format!("{ID}:{ID}");
+    let explain = |more: &[&str]| {
+        let arguments = ["explain", "--config", &config, "--app", "wiki", "--user", &user];
+        run(&[arguments.as_slice(), more].concat()).1
+    };
+    let medium =
+        ["--risk", "medium", "--detection", "leakedCredentials", "--from", "10.1.2.3", "--at", "2026-11-27T08:00:00Z"];
+    let expected = format!(
+        "\
+GET https://wiki.example.com/ (app wiki)
+by {user}, in 0 groups
+
+risk control: every rule that matches counts
+      #  rule    verdict    outcome
+      1  high    block      does not match: risk_level
+  >   2  medium  challenge  matches and decides
+
+access rules
+      #  rule  verdict  outcome
+      1  all   allow    matches, something stricter or earlier decides
+
+challenge: risk_rule (step risk_control, rule \"medium\", needs c1)
+"
+    );
+    assert_eq!(explain(&medium), expected);
+    let passed = explain(&[medium.as_slice(), &["--proof", "c1:10m"]].concat());
+    assert!(passed.ends_with("monitor: risk_rule (step risk_control, rule \"medium\")\n"), "{passed}");
+    let elsewhere = explain(&["--risk", "medium", "--detection", "leakedCredentials", "--from", "192.0.2.1"]);
+    assert!(elsewhere.contains("does not match: place") && elsewhere.contains("allow: rule_allows"), "{elsewhere}");
+    let doubt = explain(&["--source", "no_licence"]);
+    assert!(doubt.contains("  >   ?  the risk is not known (no_licence): low is configured, so monitor\n"), "{doubt}");
+    let old = explain(&["--risk-age", "25h"]);
+    assert!(old.ends_with("challenge: risk_too_old (step risk_control, needs c2)\n"), "{old}");
+    let held = explain(&["--hold", "private"]);
+    assert!(held.contains("not reached, the account's") && held.ends_with("block: held (step account)\n"), "{held}");
+    let json: Value = serde_json::from_str(&explain(&["--risk", "high", "--json"])).unwrap();
+    assert_eq!(json["risk"]["trail"][0]["outcome"], "decides");
+    assert_eq!(json["trail"][0]["outcome"], "not_reached");
+}

@@ -1,5 +1,7 @@
 //! What the files in `config/` promise, what every default is, and the message for each mistake.
 
+mod directory;
+
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -457,4 +459,19 @@ fn the_public_port_is_part_of_the_redirect_address() {
     assert_eq!(config.entra.redirect_uri.as_str(), "https://portal.example.com:8443/.portcullis/callback");
     let config = Folder::with(&format!("{LEAST}[listen]\nhttps = [\"127.0.0.1:8443\"]\npublic_port = 443"), "").load();
     assert_eq!(config.unwrap().sign_in.public_port, 443);
+}
+
+#[test]
+fn an_app_has_its_own_age_of_risk_and_asks_only_for_what_the_rules_file_names() {
+    let with = |app: &str, rules: &str| {
+        Folder::with(&SAMPLE.replacen("name = \"wiki\"\n", &format!("name = \"wiki\"\n{app}\n"), 1), rules)
+    };
+    let risk = with("max_risk_age = \"15m\"\non_stale = \"low\"", RULES).load().unwrap().risk;
+    let age = Some(Duration::from_secs(900));
+    assert_eq!(risk.apps[0], policy::AppRisk { max_age: age, on_stale: Some(policy::OnDoubt::Low) });
+    assert_eq!(risk.apps[1], policy::AppRisk::default());
+    assert_eq!(risk.settings.max_age, Some(Duration::from_secs(86_400)));
+    let asks = with("on_stale = \"challenge\"", RULES).problems();
+    assert!(asks.ends_with("app.on_stale: a challenge needs a context, expected [risk] context = \"c1\" in the rules file (app \"wiki\")"), "{asks}");
+    with("on_stale = \"challenge\"", "[risk]\ncontext = \"c1\"\n").load().unwrap();
 }

@@ -270,6 +270,11 @@ impl Desk {
         })
     }
 
+    pub(super) fn has_failed(&self, kind: SyncKind) -> bool {
+        let board = self.board();
+        board.progress.iter().any(|progress| progress.kind == kind && progress.phase == Phase::Failed)
+    }
+
     /// The next reading begins at `due`.
     pub(super) fn plans(&self, kind: SyncKind, due: Tick) {
         let clock = &self.office.clock;

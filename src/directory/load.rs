@@ -177,6 +177,7 @@ impl Loaded {
         runs.now.retain(|group, _| !forgotten(group));
         snapshot.membership = Membership::of(runs.now, snapshot.objects.len());
         snapshot.next = runs.next;
+        snapshot.objects.shrink_to_fit();
         snapshot.index = Index::with_room(snapshot.objects.len());
         for number in 0..u32::try_from(snapshot.objects.len()).unwrap_or(u32::MAX) {
             let Some(object) = snapshot.objects.get_mut(at(number)) else { break };

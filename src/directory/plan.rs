@@ -35,6 +35,8 @@ pub(super) struct Plan {
     next: Vec<Turn>,
     users: (Reading, Reading),
     groups: (Reading, Reading),
+    /// Whether what came belongs to a full reading: of users, of groups.
+    in_full: (bool, bool),
     groups_begin: bool,
     pub(super) risks: Option<RiskPlan>,
     /// Written before it is visible.
@@ -45,7 +47,10 @@ pub(super) struct Plan {
 
 impl Plan {
     pub(super) fn of(snapshot: &Snapshot, tenant: TenantId, piece: Piece, now: UnixTime) -> Self {
+        let users = stepped(&snapshot.users, &piece.users_step, now);
+        let groups = stepped(&snapshot.groups, &piece.groups_step, now);
         let mut plan = Self {
+            in_full: (users.0.running && piece.users_step.is_page, groups.0.running && piece.groups_step.is_page),
             tenant,
             now,
             objects: HashMap::new(),
@@ -55,8 +60,8 @@ impl Plan {
             asked: HashMap::new(),
             turns: Vec::new(),
             next: Vec::new(),
-            users: stepped(&snapshot.users, &piece.users_step, now),
-            groups: stepped(&snapshot.groups, &piece.groups_step, now),
+            users,
+            groups,
             groups_begin: piece.groups_step.begins,
             risks: piece.risk.as_ref().map(|risk| snapshot.risks.plan(risk)),
             rows: Rows::default(),
@@ -77,7 +82,7 @@ impl Plan {
 
     fn user(&mut self, snapshot: &Snapshot, change: &UserChange) {
         let mark = self.users.0.mark();
-        let full = self.users.0.running;
+        let (full, _) = self.in_full;
         match change {
             UserChange::Seen(user) => {
                 let number = self.number(snapshot, user.id);
@@ -100,7 +105,7 @@ impl Plan {
     }
 
     fn group(&mut self, snapshot: &Snapshot, change: &GroupChange) {
-        let (mark, full) = (self.groups.0.mark(), self.groups.0.running);
+        let (mark, (_, full)) = (self.groups.0.mark(), self.in_full);
         match change {
             GroupChange::Seen(group) => {
                 let number = self.number(snapshot, group.id);
@@ -138,26 +143,33 @@ impl Plan {
         }
     }
 
-    /// Works out new members: of the full reading under way if there is one, else of the groups as they are.
+    /// Works out new members: of the full reading under way, for when it ends, and of the groups as they are unless a
+    /// page of that reading told it.
     fn turn_groups(&mut self, snapshot: &Snapshot) {
-        let nobody = Members::default();
-        let reading = self.groups.0.mark();
+        let (_, full) = self.in_full;
         for (group, asked) in std::mem::take(&mut self.asked) {
-            let running = self.groups.0.running;
-            let known = match running {
-                true if self.groups_begin => None,
-                true => snapshot.next.get(&group),
-                false => snapshot.membership.members(group),
-            };
-            let (turn, rows) = known.unwrap_or(&nobody).turned(group, &asked);
-            for (start, row) in rows {
-                self.rows.set(Table::DirectoryMembers, members_key(self.tenant, reading, group, start), row);
+            if self.groups.0.running {
+                let known = snapshot.next.get(&group).filter(|_| !self.groups_begin);
+                let turn = self.turned(known, self.groups.0.last, group, &asked);
+                self.next.push(turn);
             }
-            if running { self.next.push(turn) } else { self.turns.push(turn) }
+            if !full {
+                let turn = self.turned(snapshot.membership.members(group), self.groups.0.complete, group, &asked);
+                self.turns.push(turn);
+            }
         }
         if self.groups_begin {
             self.drop_rows(&snapshot.next, snapshot.groups.last);
         }
+    }
+
+    fn turned(&mut self, known: Option<&Members>, reading: u32, group: u32, asked: &BTreeMap<u32, bool>) -> Turn {
+        let nobody = Members::default();
+        let (turn, rows) = known.unwrap_or(&nobody).turned(group, asked);
+        for (start, row) in rows {
+            self.rows.set(Table::DirectoryMembers, members_key(self.tenant, reading, group, start), row);
+        }
+        turn
     }
 
     /// At the end of a full reading, whoever did not come in it goes, and its members become the members.

@@ -2,6 +2,7 @@
 
 mod affected;
 mod crash;
+mod feed;
 mod model;
 mod property;
 mod readings;
@@ -71,6 +72,8 @@ impl World {
 
     /// Restarts once nothing that was spawned holds the directory any more.
     pub(super) async fn restart_when_alone(&mut self) {
+        // What was spawned has not begun yet; it does now.
+        tokio::task::yield_now().await;
         while self.directory.as_ref().is_some_and(|directory| Arc::strong_count(&directory.inner) > 1) {
             tokio::task::yield_now().await;
         }

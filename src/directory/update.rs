@@ -12,9 +12,10 @@ pub struct Update {
     pub groups: Vec<GroupChange>,
     /// What is known of risk.
     pub risk: Option<RiskUpdate>,
-    /// Where the reading of users stands after this step.
+    /// Where the reading of users stands after this step. `None`: the step belongs to no reading. It takes effect at
+    /// once even while a full reading is under way, and moves no link.
     pub users_round: Option<Round>,
-    /// Where the reading of groups stands after this step.
+    /// Where the reading of groups stands after this step; as for users.
     pub groups_round: Option<Round>,
 }
 
@@ -101,6 +102,8 @@ pub(super) struct Piece {
 /// What a piece does to a reading.
 #[derive(Debug, Default)]
 pub(super) struct Step {
+    /// It belongs to a page of the reading, whose link moves with the last piece.
+    pub(super) is_page: bool,
     /// A full reading begins with it.
     pub(super) begins: bool,
     /// Where it then stands.
@@ -134,6 +137,10 @@ impl Update {
         let begins = |round: &Option<Round>| {
             matches!(round, Some(Round::FullBegins { .. } | Round::Ends { was_full: true, .. }))
         };
+        for piece in &mut pieces {
+            piece.users_step.is_page = self.users_round.is_some();
+            piece.groups_step.is_page = self.groups_round.is_some();
+        }
         if let Some(first) = pieces.first_mut() {
             first.users_step.begins = begins(&self.users_round);
             first.groups_step.begins = begins(&self.groups_round);

@@ -309,7 +309,8 @@ const MARK_SHIELD: &str = r##"<div class="mark" aria-hidden="true"><svg viewBox=
 <p>{{ message }}</p>
 {% if let Some(text) = help.text %}<p class="soft">{{ text }}</p>
 {% endif %}{% if let Some(url) = help.url %}<p class="soft"><a href="{{ url }}">Get help</a></p>
-{% endif %}<form method="post" action="{{ action }}"><input type="hidden" name="to" value="{{ token }}">
+{% endif %}<p class="soft">Once you continue, this is not shown again for 24 hours.</p>
+<form method="post" action="{{ action }}"><input type="hidden" name="to" value="{{ token }}">
 <div class="actions"><button class="button" type="submit">Continue to {{ app }}</button></div></form>
 <dl><dt>Signed in as</dt><dd>{{ person.name }}{% if !person.email.is_empty() %}<br>{{ person.email }}{% endif %}</dd><dt>App</dt><dd>{{ app }}</dd><dt>Request id</dt><dd><code>{{ request_id }}</code></dd></dl>"##
 )]

@@ -3,10 +3,10 @@
 //! **Why nobody is challenged for ever.** A step-up counts when it is no older than the rule's lifetime and not older
 //! than the last change of the risk itself. That moment is the provider's ([`RiskReading::updated`]), on the provider's
 //! clock; but a change cannot have happened after this gateway read of it, so the earlier of "updated" and "read" is
-//! taken. Whoever passes a step-up passes it after the gateway knew of the risk, so it counts, however far the clocks
-//! are apart. Should a reading be stamped anew with every look, a provider's clock that is ahead would outrun every
-//! step-up for as long as it is ahead; so a change in the near future is taken back by [`LEEWAY`], and one that lies
-//! farther ahead than any clock of a provider is no moment at all.
+//! taken. Whoever passes a step-up passes it after the gateway knew of the risk, so it counts. A reading may be stamped
+//! anew with every look, though, and then says nothing about when the change was read; so while the provider's moment
+//! lies ahead of our clock, it is taken back by [`LEEWAY`]. A moment that is missing or lies farther ahead than honest
+//! clocks are apart is none at all, and the lifetime alone counts.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -115,13 +115,12 @@ fn is_recent(at: UnixTime, span: Duration, now: UnixTime) -> bool {
     at <= now.plus(LEEWAY) && now.since(at) <= span
 }
 
-/// The latest moment at which the risk can have changed; see the module.
+/// The moment before which a step-up says nothing about this risk; see the module.
 fn change(reading: &RiskReading, now: UnixTime) -> UnixTime {
-    let updated = match reading.updated {
-        UnixTime(0) => reading.read,
-        ahead if ahead > now.plus(LEEWAY) => reading.read,
-        ahead if ahead > now => UnixTime(ahead.0.saturating_sub(LEEWAY.as_secs())),
-        past => past,
-    };
+    let updated = reading.updated;
+    if updated > now.plus(LEEWAY) {
+        return UnixTime(0);
+    }
+    let updated = if updated > now { UnixTime(updated.0.saturating_sub(LEEWAY.as_secs())) } else { updated };
     updated.min(reading.read)
 }

@@ -194,6 +194,13 @@ impl RiskRule {
 }
 
 impl RiskIs {
+    /// Whether somebody without any risk can be meant.
+    pub(super) fn may_be_none(&self) -> bool {
+        let level = self.levels.is_empty() || self.levels.contains(&RiskLevel::None);
+        let state = self.states.is_empty() || self.states.contains(&RiskState::None);
+        level && state && self.detections.is_empty()
+    }
+
     fn missed(&self, view: &View<'_>, now: UnixTime) -> Option<Condition> {
         if !self.levels.is_empty() && !self.levels.contains(&view.level) {
             return Some(Condition::RiskLevel);

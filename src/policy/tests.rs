@@ -9,6 +9,8 @@ use crate::facts::{Groups, Guid, ObjectId, RiskFeed, Standing, Subject, TenantId
 
 use super::*;
 
+mod doubts;
+mod model;
 mod risk;
 
 fn object(n: u128) -> ObjectId {

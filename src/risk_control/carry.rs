@@ -75,20 +75,21 @@ impl Actions {
             ActionKind::Unblock(reach) => self.set_hold(&mut task, reach, false).await,
             ActionKind::Watch => self.watch(&task, now.plus(self.settings().watch)).await,
             ActionKind::Unwatch => self.watch(&task, UnixTime(0)).await,
-            _ if kind.ends_sessions() => Ok(Here::Did(Some(self.end_sessions(&task).await))),
-            _ => Ok(Here::Did(None)),
+            _ if kind.ends_sessions() => Ok(Some(self.end_sessions(&task).await)),
+            _ => Ok(None),
         };
         match done {
-            Ok(Here::Cannot) => {
-                let fault = Fault::NotConfigured;
-                task.turn(now, TaskState::Unsuccessful { fault, sentence: fault.sentence().to_owned() });
-            }
-            Ok(Here::Did(what)) => {
+            Ok(what) => {
                 what.into_iter().for_each(|what| task.mark(now, what));
                 task.done_here = true;
                 if Call::of(kind, false).is_none() {
                     task.turn(now, TaskState::Successful { at: now });
                 }
+            }
+            // There is no directory to keep it in, so it would have no effect.
+            Err(StoreError::NotKept) => {
+                let fault = Fault::NotConfigured;
+                task.turn(now, TaskState::Unsuccessful { fault, sentence: fault.sentence().to_owned() });
             }
             Err(error) => {
                 tracing::error!(error = %error, user = %user, action = kind.word(), "the store did not take an account action");
@@ -162,7 +163,7 @@ impl Actions {
         }
     }
 
-    async fn set_hold(&self, task: &mut Task, reach: Reach, on: bool) -> Result<Here, StoreError> {
+    async fn set_hold(&self, task: &mut Task, reach: Reach, on: bool) -> Result<Option<String>, StoreError> {
         let user = task.order.user;
         let before = self.standing(user).hold;
         let after = Hold {
@@ -176,13 +177,13 @@ impl Actions {
             task.newly = Reach::of(newly);
         }
         self.inner.directory.set_hold(user, after).await?;
-        Ok(if self.standing(user).hold == after { Here::Did(None) } else { Here::Cannot })
+        Ok(None)
     }
 
-    async fn watch(&self, task: &Task, until: UnixTime) -> Result<Here, StoreError> {
+    async fn watch(&self, task: &Task, until: UnixTime) -> Result<Option<String>, StoreError> {
         let user = task.order.user;
         self.inner.directory.set_watched(user, until).await?;
-        Ok(if self.standing(user).watched_until == until { Here::Did(None) } else { Here::Cannot })
+        Ok(None)
     }
 
     /// Ends the sessions that were there when the task was let go; somebody who signs in after that has a right to.
@@ -203,14 +204,6 @@ impl Actions {
             Err(error) => format!("{count} sessions ended here, not on disk yet ({error})"),
         }
     }
-}
-
-/// What became of this gateway's part.
-enum Here {
-    /// It is done; what to note about it, if anything.
-    Did(Option<String>),
-    /// There is no directory to keep it in, so it would have no effect.
-    Cannot,
 }
 
 /// What takes a task back: of a block only what was not blocked before.

@@ -1,5 +1,6 @@
 //! What account actions promise, over a real store, with a provider that answers what a test tells it to.
 
+mod accounts;
 mod brakes;
 mod by_hand;
 mod crash;

@@ -68,6 +68,9 @@ async fn serve(Shared(state): Shared<Arc<State>>, Path(path): Path<String>, requ
         if change {
             state.faults().count("graph_changes");
         }
+        if path.starts_with("identityProtection") {
+            state.faults().count("graph_risk");
+        }
         state.graph().next_fault(change)
     };
     let client_request_id = request.headers().get("client-request-id").cloned();

@@ -56,6 +56,9 @@ pub enum StoreError {
         /// Its size.
         bytes: usize,
     },
+    /// What was to be kept has no place here.
+    #[error("this gateway keeps no directory of that tenant, so it cannot keep what is said of its people")]
+    NotKept,
     /// The store is closed, or waits for the disk to come back after an error.
     #[error("{path} is closed")]
     Closed {

@@ -1,6 +1,9 @@
 // What people do, one function each; the function's name is the claim.
 import assert from 'node:assert/strict';
 import { consoleStories } from './console.mjs';
+import { heldUp } from './held_up.mjs';
+import { signIn, signOut, signedIn } from './people.mjs';
+import { atRisk, risk } from './risk.mjs';
 
 export const stories = [
   aliceSignsInAndUsesTheWikiOverHttp2,
@@ -19,6 +22,8 @@ export const stories = [
   unknownAddressSaysSo,
   scriptIsToldWhereToSignIn,
   ...consoleStories,
+  ...heldUp,
+  ...atRisk,
 ];
 
 async function aliceSignsInAndUsesTheWikiOverHttp2(visit) {
@@ -192,12 +197,15 @@ async function staleAnswerEndsOnAPageWithAWayOn(visit) {
 async function personWithoutARuleSeesTheBlockPage(visit) {
   const { page, demo } = visit;
   visit.expect(/status of 403/);
-  await page.goto(`${demo.payroll}/`);
-  await signIn(page, 'mallory');
-  await page.waitForURL(`${demo.payroll}/**`);
-  await visit.look('blocked');
-  const body = await page.textContent('body');
-  assert.match(body, /request/i, 'the page names the request');
+  await risk(demo, 'mallory', 'none', async () => {
+    await page.goto(`${demo.payroll}/`);
+    await signIn(page, 'mallory');
+    await page.waitForURL(`${demo.payroll}/**`);
+    await visit.look('blocked');
+    const body = await page.textContent('body');
+    assert.match(body, /request/i, 'the page names the request');
+    assert.match(body, /No rule gives/);
+  });
 }
 
 async function unknownAddressSaysSo(visit) {
@@ -222,29 +230,6 @@ async function scriptIsToldWhereToSignIn(visit) {
   assert.equal(answer.status, 401);
   assert.match(JSON.stringify(answer.body), /https:/, 'the answer names the login address');
   assert.ok(page.url().startsWith(demo.wiki));
-}
-
-async function signedIn(visit, person) {
-  await visit.page.goto(`${visit.demo.wiki}/`);
-  await signIn(visit.page, person);
-  await visit.page.waitForURL(`${visit.demo.wiki}/**`);
-}
-
-// The simulator's page: choose a person or type a name, then the password.
-async function signIn(page, person, password = 'demo') {
-  const account = page.locator('label', { hasText: new RegExp(`^${person}`, 'i') });
-  if (await account.count()) await account.first().click();
-  else await page.locator('input[type=text], input[type=email]').first().fill(`${person}@contoso.example`);
-  await page.locator('input[type=password]').fill(password);
-  await page.locator('input[type=password]').press('Enter');
-  await page.waitForLoadState();
-}
-
-async function signOut({ page, demo }) {
-  await page.goto(`${demo.wiki}/.portcullis/sign-out`);
-  const confirm = page.locator('form[method=post] button');
-  if (await confirm.count()) await confirm.first().click();
-  await page.waitForLoadState();
 }
 
 function echo(url) {

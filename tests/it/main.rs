@@ -12,10 +12,12 @@
 )]
 #![allow(dead_code, reason = "the world offers more than the tests of one stage use")]
 
+mod actions;
 mod admin;
 mod admin_v1;
 mod binding;
 mod command_line;
+mod directory;
 mod faults;
 mod framing;
 mod hostile_provider;

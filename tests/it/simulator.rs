@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test that panics has failed")]
 
 mod authorize;
-mod browser;
+pub(crate) mod browser;
 mod client_auth;
 mod control;
 mod documents;

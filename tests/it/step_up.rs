@@ -49,6 +49,11 @@ async fn a_challenge_comes_back_to_the_same_request_and_holds() {
     browser.open_silently(&format!("https://{FIN}/")).await;
     let before = [APP, AUTH_HOST, FIN].map(|host| browser.jar().value(host, COOKIE).unwrap());
     let mut stolen = browser.clone();
+    let script =
+        format!("GET / HTTP/1.1\r\nHost: {APP}\r\nCookie: {COOKIE}={}\r\nSec-Fetch-Mode: cors\r\n\r\n", before[0]);
+    let mut open = world.raw(APP).await;
+    open.send(script.as_bytes()).await;
+    assert_eq!(open.response().await.unwrap().status, 200);
 
     let asked = browser.open(&format!("https://{APP}/admin/x?y=%201")).await;
     assert!(asked.response.text().contains("Approve sign-in request"), "{:#?}", asked.trail);
@@ -56,7 +61,7 @@ async fn a_challenge_comes_back_to_the_same_request_and_holds() {
     assert_eq!(sent["claims"], r#"{"id_token":{"acrs":{"essential":true,"value":"c1"}}}"#);
     assert!(sent["login_hint"].starts_with("O."), "the provider knows who is meant: {sent:?}");
     assert!(!sent.contains_key("prompt") && sent.contains_key("nonce") && sent.contains_key("code_challenge"));
-    assert_eq!(world.app.seen(), 1, "only the page of the sign-in has reached the app");
+    assert_eq!(world.app.seen(), 2, "nothing of this has reached the app");
 
     let page = approve(&mut browser, &asked).await;
     assert_eq!((page.status(), page.url.as_str()), (200, "https://app.test/admin/x?y=%201"), "{:#?}", page.trail);
@@ -66,6 +71,8 @@ async fn a_challenge_comes_back_to_the_same_request_and_holds() {
     // Threats SE-05: whoever had a cookie of before has nothing of the step-up, on an open connection neither.
     assert_eq!(stolen.fetch(&format!("https://{APP}/admin")).await.status, 401);
     assert_eq!(stolen.fetch(&format!("https://{APP}/")).await.status, 401);
+    open.send(script.as_bytes()).await;
+    assert_eq!(open.response().await.unwrap().status, 401, "the connection had remembered that cookie");
     assert_eq!(browser.fetch(&format!("https://{FIN}/")).await.status, 200, "the other app goes on");
     let log = world.gateway.log();
     assert!(log.contains("\"outcome\":\"stepped_up\""), "{log}");

@@ -6,11 +6,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use url::{Host, Url};
-
 use crate::config::Config;
 use crate::entra::RelyingParty;
-use crate::entra::graph::{ContextClass, Graph, GraphError};
+use crate::entra::graph::{ContextClass, Graph};
 use crate::facts::{AuthContext, SharedClock, TenantId};
 
 use super::Finding;
@@ -30,11 +28,13 @@ pub(super) async fn check(config: &Config, clock: &SharedClock) -> Vec<Finding> 
     let Ok(party) = RelyingParty::new(config.entra.clone(), Arc::clone(clock)) else { return Vec::new() };
     let mut findings = Vec::new();
     for tenant in &config.entra.tenants {
-        let seen = match graph_root(config).map(|root| Graph::new(&party, *tenant, &root)) {
-            Some(Ok(graph)) => {
-                Seen { contexts: graph.auth_contexts().await, policies: graph.contexts_with_policy().await }
-            }
-            _ => Seen { contexts: Err(GraphError::NotFound), policies: Err(GraphError::NotFound) },
+        let seen = match config.directory.as_ref().map(|directory| Graph::new(&party, *tenant, &directory.root)) {
+            Some(Ok(graph)) => Seen {
+                contexts: graph.auth_contexts().await.map_err(|error| error.to_string()),
+                policies: graph.contexts_with_policy().await.map_err(|error| error.to_string()),
+            },
+            Some(Err(error)) => Seen::nothing(&error.to_string()),
+            None => Seen::nothing("without [directory] nothing is read from Microsoft Graph"),
         };
         findings.extend(used.iter().map(|(context, rules)| seen.finding(*tenant, *context, rules)));
     }
@@ -43,9 +43,11 @@ pub(super) async fn check(config: &Config, clock: &SharedClock) -> Vec<Finding> 
 
 /// The contexts that rules ask for, with the names of those rules.
 fn used(config: &Config) -> BTreeMap<AuthContext, Vec<&str>> {
-    let mut used: BTreeMap<AuthContext, Vec<&str>> = BTreeMap::new();
     let access = config.rules.iter().filter(|rule| rule.enabled).map(|rule| (&*rule.name, rule.step_up));
-    for (name, step_up) in access {
+    let risk = config.risk.rules.iter().filter(|rule| rule.enabled).map(|rule| (&*rule.name, rule.step_up));
+    let doubt = [("[risk]", config.risk.settings.step_up)];
+    let mut used: BTreeMap<AuthContext, Vec<&str>> = BTreeMap::new();
+    for (name, step_up) in access.chain(risk).chain(doubt) {
         if let Some(step_up) = step_up {
             used.entry(step_up.context).or_default().push(name);
         }
@@ -53,25 +55,17 @@ fn used(config: &Config) -> BTreeMap<AuthContext, Vec<&str>> {
     used
 }
 
-/// Where Graph is: in Microsoft's cloud for everybody, or, for a simulated provider on this machine, there.
-fn graph_root(config: &Config) -> Option<Url> {
-    let authority = &config.entra.authority;
-    match authority.host()? {
-        Host::Domain("login.microsoftonline.com") => Url::parse("https://graph.microsoft.com/").ok(),
-        Host::Domain("localhost") => Some(authority.clone()),
-        Host::Ipv4(address) if address.is_loopback() => Some(authority.clone()),
-        Host::Ipv6(address) if address.is_loopback() => Some(authority.clone()),
-        _ => None,
-    }
-}
-
 /// What could be read of one tenant.
 struct Seen {
-    contexts: Result<Vec<ContextClass>, GraphError>,
-    policies: Result<BTreeSet<AuthContext>, GraphError>,
+    contexts: Result<Vec<ContextClass>, String>,
+    policies: Result<BTreeSet<AuthContext>, String>,
 }
 
 impl Seen {
+    fn nothing(why: &str) -> Self {
+        Self { contexts: Err(why.to_owned()), policies: Err(why.to_owned()) }
+    }
+
     fn finding(&self, tenant: TenantId, context: AuthContext, rules: &[&str]) -> Finding {
         let what = format!("{context} of tenant {tenant} (asked for by {})", rules.join(", "));
         if let Ok(contexts) = &self.contexts {

@@ -113,6 +113,7 @@ async fn names_and_the_provider_are_tried() {
 
 #[tokio::test]
 async fn a_context_that_proves_nothing_is_noticed() {
+    use crate::directory::{self, Rhythm};
     use crate::policy::{StepUp, Verdict};
     use crate::simulator::{APP_ID, APP_SECRET, CONTOSO, ContextPolicy, Options, Simulator, World};
     let simulator = Simulator::start(Options::new(World::demo::<String>([]))).await.unwrap();
@@ -127,6 +128,11 @@ async fn a_context_that_proves_nothing_is_noticed() {
     config.rules[0].verdict = Verdict::Challenge;
     config.rules[0].step_up = Some(step_up(1));
     let name = config.rules[0].name.clone();
+    config.directory = None;
+    let found = contexts::check(&config, &clock).await.remove(0);
+    assert!(found.health == Health::Doubtful && found.found.contains("without [directory]"), "{found:?}");
+    let (root, rhythm) = (simulator.base().clone(), Rhythm::FAST);
+    config.directory = Some(directory::Config { root, rhythm, upload: true, has_risk: true });
     let ask = async |policy: Option<ContextPolicy>, roles: &[&str]| {
         simulator.world().change(|world| {
             let tenant = world.tenant_mut(CONTOSO).unwrap();
@@ -168,6 +174,7 @@ fn the_report_is_one_line_per_check_with_advice_and_ends_with_1() {
     // Nothing beyond this machine is asked.
     let text = std::fs::read_to_string(&path).unwrap().replace("example.com\"", "localhost\"");
     let text = text.replace("[entra]", "[entra]\nauthority = \"http://127.0.0.1:9/\"");
+    let text = text.replace("\n[directory]\n", "\n[directory]\ngraph = \"http://127.0.0.1:9/\"\n");
     std::fs::write(&path, text).unwrap();
     let (exit, answers, _) = crate::cli::tests::run(&["doctor", "--config", &path]);
     assert_eq!(exit, Exit::Invalid);

@@ -54,11 +54,13 @@ impl Build<'_> {
             first: span("directory.first", &file.first, Duration::ZERO, profile.first),
             people: span("directory.people_every", &file.people_every, second, profile.people),
             // Graph allows one request a second for each tenant, to all its apps together.
-            risk: span("directory.risk_every", &file.risk_every, second * 2, profile.risk),
+            risk: span("directory.risk_every", &file.risk_every, second, profile.risk),
             risk_full: span("directory.risk_full_every", &file.risk_full_every, second * 10, profile.risk_full),
         };
-        if let Some(written) = file.risk_full_every.as_ref().filter(|_| rhythm.risk_full < rhythm.risk) {
-            self.add("directory.risk_full_every", written.span(), "expected at least directory.risk_every");
+        if rhythm.risk_full < rhythm.risk {
+            let written = file.risk_full_every.as_ref().or(file.risk_every.as_ref());
+            let message = "expected at least directory.risk_every";
+            self.add("directory.risk_full_every", written.and_then(|written| written.span()), message);
         }
         let has_risk = cloud.is_none_or(|(_, _, has_risk)| *has_risk) && !root.as_ref().is_some_and(is_china);
         Some(Config { root: root?, rhythm, upload: file.data_upload, has_risk })

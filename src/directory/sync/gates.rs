@@ -98,16 +98,26 @@ async fn prove_one(desk: &Desk, gate: Gate, witness: Witness) -> bool {
     let changed = found.status != status;
     desk.set_gate(gate, found.status);
     if changed && found.reads {
-        match gate {
-            Gate::Risk => desk.wake.risk.notify_one(),
-            _ => desk.wake.people.notify_one(),
-        }
+        wake(desk, gate);
     }
     // Not granted is known here sooner than the next poll would find out, and an old token could still read.
     if gate == Gate::Risk && changed && !found.reads && is_lost(&desk.gate(gate)) {
         desk.set_source(RiskSource::NoPermission, None);
     }
     found.reads
+}
+
+/// Wakes the job that waits for this permission. One that waits for its time is left alone.
+fn wake(desk: &Desk, gate: Gate) {
+    let (bell, kinds): (_, &[SyncKind]) = match gate {
+        Gate::Risk => (&desk.wake.risk, &[SyncKind::Risk]),
+        _ => (&desk.wake.people, &[SyncKind::Users, SyncKind::Groups]),
+    };
+    let source = desk.office.directory.feed(desk.tenant).now().source;
+    let was_told = gate == Gate::Risk && source == RiskSource::NoPermission;
+    if was_told || kinds.iter().any(|kind| desk.has_failed(*kind)) {
+        bell.notify_one();
+    }
 }
 
 const fn is_lost(status: &GateStatus) -> bool {

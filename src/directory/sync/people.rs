@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::super::desk::Desk;
 use super::super::schedule::{Last, Schedule};
-use super::super::{Round, SyncKind, Update};
+use super::super::{Phase, Round, SyncKind, Update};
 use super::{Fault, noise, patiently};
 use crate::entra::graph::{GraphError, Link, Next, Walk};
 use crate::facts::Tick;
@@ -78,7 +78,12 @@ impl Reading {
             outcome = self.read(desk, full).await;
         }
         let Err(fault) = outcome else {
-            desk.ended(self.kind, full);
+            if self.missed.is_some() {
+                // An update does not make up for what an incomplete reading missed: its error stays.
+                desk.show(self.kind, |progress| progress.phase = Phase::UpdateDone);
+            } else {
+                desk.ended(self.kind, full);
+            }
             return Ok(());
         };
         if matches!(fault, Fault::Graph(GraphError::Denied(_) | GraphError::NoToken { .. })) {

@@ -51,8 +51,11 @@ impl Model {
         if full(&update.groups_round) {
             self.groups_seen = Some(BTreeMap::new());
         }
-        update.users.iter().for_each(|change| self.user(change));
-        update.groups.iter().for_each(|change| self.group(change));
+        let in_full = |seen: bool, round: &Option<Round>| seen && round.is_some();
+        let users_in_full = in_full(self.users_seen.is_some(), &update.users_round);
+        let groups_in_full = in_full(self.groups_seen.is_some(), &update.groups_round);
+        update.users.iter().for_each(|change| self.user(change, users_in_full));
+        update.groups.iter().for_each(|change| self.group(change, groups_in_full));
         if let Some(risk) = &update.risk {
             self.risk(risk);
         }
@@ -79,11 +82,11 @@ impl Model {
         }
     }
 
-    fn user(&mut self, change: &UserChange) {
+    fn user(&mut self, change: &UserChange, in_full: bool) {
         match change {
             UserChange::Seen(told) => {
                 let user = self.users.entry(told.id.0.as_u128()).or_default();
-                if user.gone == Some(Removal::Deleted) && self.users_seen.is_none() {
+                if user.gone == Some(Removal::Deleted) && !in_full {
                     return;
                 }
                 user.gone = None;
@@ -102,21 +105,25 @@ impl Model {
         }
     }
 
-    fn group(&mut self, change: &GroupChange) {
+    fn group(&mut self, change: &GroupChange, in_full: bool) {
         match change {
             GroupChange::Seen(told) => {
                 let id = told.id.0.as_u128();
                 let group = self.groups.entry(id).or_default();
-                if group.gone == Some(Removal::Deleted) && self.groups_seen.is_none() {
+                if group.gone == Some(Removal::Deleted) && !in_full {
                     return;
                 }
                 group.gone = None;
-                let members = match &mut self.groups_seen {
-                    Some(seen) => seen.entry(id).or_default(),
-                    None => &mut group.members,
+                let take = |members: &mut BTreeSet<u128>| {
+                    members.extend(told.added.iter().map(|member| member.id.0.as_u128()));
+                    members.retain(|member| told.removed.iter().all(|gone| gone.id != super::id(*member)));
                 };
-                members.extend(told.added.iter().map(|member| member.id.0.as_u128()));
-                members.retain(|member| told.removed.iter().all(|gone| gone.id != super::id(*member)));
+                if !in_full {
+                    take(&mut group.members);
+                }
+                if let Some(seen) = &mut self.groups_seen {
+                    take(seen.entry(id).or_default());
+                }
             }
             GroupChange::Removed(id, how) => {
                 if let Some(group) = self.groups.get_mut(&id.0.as_u128())

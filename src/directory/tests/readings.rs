@@ -150,3 +150,23 @@ async fn a_group_of_many_comes_in_parts_and_a_change_of_it_writes_little() {
     world.restart();
     assert_eq!((world.counts(CONTOSO).memberships, world.rows(Table::DirectoryMembers)), (1, 1));
 }
+
+/// RS-05: a full reading that stands still, say because a page of it was broken, holds up no update.
+#[tokio::test]
+async fn rs05_changes_take_effect_while_a_full_reading_is_unfinished() {
+    let mut world = World::new();
+    world.apply(whole(vec![seen(1), seen(2)], vec![group(10, &[1, 2], &[])])).await;
+    let first = Update { users: vec![seen(1)], groups: vec![group(10, &[1, 2], &[])], ..Update::default() };
+    world.apply(Update { users_round: begins(), groups_round: begins(), ..first }).await;
+    assert_eq!(world.apply(groups(vec![group(10, &[], &[2])])).await, Affected::People(vec![key(2)]));
+    let disabled = User { enabled: Some(false), ..user(1) };
+    assert_eq!(world.apply(users(vec![UserChange::Seen(disabled)])).await, Affected::People(vec![key(1)]));
+    for _ in 0..2 {
+        assert_eq!((world.groups_of(2), world.account(1)), (Some(vec![]), Account::Disabled));
+        assert_eq!(world.round(CONTOSO, SyncKind::Groups), begins(), "and it moves no link");
+        world.restart();
+    }
+    // Should the reading go on after all, it does not bring back what went meanwhile.
+    world.apply(Update { users: vec![seen(2)], users_round: ends(), groups_round: ends(), ..Update::default() }).await;
+    assert_eq!((world.groups_of(2), world.account(1)), (Some(vec![]), Account::Disabled));
+}

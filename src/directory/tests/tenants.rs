@@ -29,6 +29,8 @@ async fn equal_ids_and_names_in_two_tenants_stay_apart() {
         world.restart();
     }
     let elsewhere = TenantId(Guid::from_u128(0xbad));
+    let nobody = UserKey { tenant: elsewhere, object: id(1) };
+    assert!(world.set_hold(nobody, hold).await.is_err(), "a hold that would not hold is not taken");
     assert_eq!(Directory::apply(&world, elsewhere, whole(vec![seen(1)], vec![])).await.unwrap(), Affected::Nobody);
     assert_eq!(world.standing(&subject_of(elsewhere, 1)), Standing::of_token(&subject_of(elsewhere, 1)));
 }

@@ -57,9 +57,14 @@ impl Gate {
 
     /// Returns when the caller's turn has come; `Err` at once when that would take longer than `patience`.
     pub(super) async fn pass(&self, patience: Duration) -> Result<(), Duration> {
-        let wait = self.locked().take(self.clock.tick(), patience)?;
-        if !wait.is_zero() {
-            tokio::time::sleep(wait).await;
+        let now = self.clock.tick();
+        let mut left = self.locked().take(now, patience)?;
+        let due = now.plus(left);
+        // In parts, because a clock in tests is moved by hand.
+        while !left.is_zero() && self.clock.tick() < due {
+            let part = left.min(PART);
+            tokio::time::sleep(part).await;
+            left -= part;
         }
         Ok(())
     }
@@ -113,6 +118,7 @@ pub(super) fn jitter(span: Duration) -> Duration {
 
 /// One request per second and tenant, over all risk calls: <https://learn.microsoft.com/graph/throttling-limits>.
 const RISK_INTERVAL: Duration = Duration::from_secs(1);
+const PART: Duration = Duration::from_millis(50);
 const FIRST_WAIT: Duration = Duration::from_secs(2);
 const LONGEST_WAIT: Duration = Duration::from_secs(3600);
 

@@ -238,3 +238,71 @@ async fn a_graph_probe_tells_present_absent_and_unknown() {
     provider.reply(path, refusal(503, ""));
     assert_eq!(graph.probe(Capability::ReadRiskyUsers).await, Permission::Unknown);
 }
+
+#[tokio::test]
+async fn risk_detections_are_read_one_by_one_and_filtered_by_time() {
+    let Stand { provider, graph, clock } = stand(&[]).await;
+    let path = "/v1.0/identityProtection/riskDetections?$top=500";
+    let filtered = format!("{path}&$filter=detectedDateTime%20gt%202026-09-14T10:22:31Z");
+    let next = format!("{}v1.0/identityProtection/riskDetections?$skiptoken=b", provider.base);
+    let first = json!({ "@odata.nextLink": next, "value": [
+        { "id": "e3a9", "userId": PERSON, "riskEventType": "anomalousToken", "riskLevel": "medium", "riskState": "atRisk",
+          "detectedDateTime": "2026-09-14T10:20:02.7Z", "additionalInfo": "[{}]", "tokenIssuerType": "Azure Active Directory" },
+        { "id": "e3b0", "userId": PERSON, "riskLevel": "hidden", "detectedDateTime": "yesterday" },
+        { "id": "e3b1", "userId": null }, 7] });
+    provider.reply(&filtered, Reply::json(&first));
+    let page = graph.risk_detections(Some(UnixTime(1_789_381_351))).await.unwrap();
+    assert_eq!((page.items.len(), page.broken), (2, 2));
+    let found = &page.items[0];
+    assert_eq!((found.id.as_str(), found.user, found.kind.as_deref()), ("e3a9", person(), Some("anomalousToken")));
+    assert_eq!((found.level, found.state), (RiskLevel::Medium, RiskState::AtRisk));
+    assert_eq!(found.detected, Some(UnixTime(1_789_381_202)));
+    assert_eq!(
+        (page.items[1].level, page.items[1].kind.as_deref(), page.items[1].detected),
+        (RiskLevel::Hidden, None, None)
+    );
+    let Next::More(link) = page.next else { panic!("no next page") };
+    clock.advance(Duration::from_secs(1));
+    provider.reply("/v1.0/identityProtection/riskDetections?$skiptoken=b", Reply::json(&json!({ "value": [] })));
+    assert_eq!(graph.risk_detections_at(&link).await.unwrap().next, Next::End);
+    clock.advance(Duration::from_secs(1));
+    provider.reply(path, refusal(403, "Authorization_RequestDenied"));
+    assert!(matches!(graph.risk_detections(None).await, Err(GraphError::Denied(Denied::MissingRole))));
+}
+
+#[tokio::test]
+async fn a_graph_page_may_be_larger_than_any_answer_of_the_login_host() {
+    let Stand { provider, graph, .. } = stand(&[]).await;
+    let members: Vec<Value> = (0..20_000)
+        .map(
+            |n| json!({ "@odata.type": "#microsoft.graph.user", "id": format!("{n:08x}-6a52-4d0e-9b7a-5d2f8c4e1a77") }),
+        )
+        .collect();
+    let delta = format!("{}v1.0/groups/delta?$deltatoken=a", provider.base);
+    let body = json!({ "@odata.deltaLink": delta, "value": [{ "id": TENANT, "members@delta": members }] });
+    assert!(body.to_string().len() > 1024 * 1024);
+    provider.reply("/v1.0/groups/delta?$select=displayName,members", Reply::json(&body));
+    let page = graph.groups_delta(None).await.unwrap();
+    let GroupChange::Seen(group) = &page.items[0] else { panic!("not a group") };
+    assert_eq!((group.added.len(), page.broken), (20_000, 0));
+}
+
+#[tokio::test]
+async fn consent_is_asked_for_at_the_tenants_own_address_and_a_token_is_renewed_on_demand() {
+    let Stand { provider, graph, .. } = stand(&["User.Read.All"]).await;
+    let back = Url::parse("https://portal.example.com/consent?x=1&y").unwrap();
+    let url = graph.consent_url("st&te", &back).unwrap();
+    assert_eq!((url.origin(), url.path()), (provider.base.origin(), &*format!("/{TENANT}/v2.0/adminconsent")));
+    let pairs: Vec<(String, String)> = url.query_pairs().into_owned().collect();
+    let scope = format!("{}.default", provider.base);
+    let expected = [("client_id", CLIENT), ("redirect_uri", back.as_str()), ("scope", &scope), ("state", "st&te")];
+    assert_eq!(pairs, expected.map(|(key, value)| (key.to_owned(), value.to_owned())));
+    graph.roles().await.unwrap();
+    graph.renew_token().await;
+    provider.refuse(400, &json!({ "error": "unauthorized_client", "error_codes": [700_016] }));
+    assert!(graph.roles().await.is_err() && graph.roles().await.is_err());
+    assert_eq!(provider.hits(TOKEN_PATH), 2, "a failure is not asked for in a loop");
+    graph.renew_token().await;
+    assert!(graph.roles().await.is_err());
+    assert_eq!(provider.hits(TOKEN_PATH), 3, "unless somebody wants to know now");
+}

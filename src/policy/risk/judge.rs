@@ -14,6 +14,8 @@ use super::{AppRisk, Doubt, OnDoubt, RiskRule, RiskSettings, View};
 #[derive(Clone, Copy)]
 pub(in crate::policy) struct Scope<'p> {
     pub(in crate::policy) rules: &'p [Arc<RiskRule>],
+    /// Those that can match somebody whom the provider lists no risk of.
+    pub(in crate::policy) unlisted: &'p [Arc<RiskRule>],
     pub(in crate::policy) settings: &'p RiskSettings,
     pub(in crate::policy) app: AppRisk,
 }
@@ -34,7 +36,8 @@ pub(in crate::policy) fn judge<'p>(
     let doubts = scope.settings.doubts(&scope.app, &known, facts);
     let low = doubts.iter().flatten().any(|(_, outcome)| *outcome == OnDoubt::Low);
     let view = if low { known.at_least_low() } else { known };
-    for rule in scope.rules {
+    let rules = if view.reading.is_none() && !low { scope.unlisted } else { scope.rules };
+    for rule in rules {
         let finding = examine(rule, subject, facts, &view);
         if !matches!(finding, Finding::Matches | Finding::MatchesForUnknownGroups) {
             notes.risk(rule, finding, None);

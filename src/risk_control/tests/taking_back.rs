@@ -73,7 +73,7 @@ async fn what_a_person_has_had_a_hand_in_stays() {
     running.risk(user(1), RiskLevel::Low, RiskState::AtRisk).await;
     running.actions.look_at_everybody().await;
     running.work().await;
-    let undone = world.hands.calls().iter().any(|call| *call == Call::SetEnabled(true));
+    let undone = world.hands.calls().contains(&Call::SetEnabled(true));
     assert!(!undone, "{:?}", running.states(user(1)).await);
 }
 

@@ -34,6 +34,8 @@ pub enum GraphFault {
     Disconnect,
     /// A page whose risk levels are a value nobody knows.
     UnknownEnum,
+    /// A page with one more item, which nobody can read.
+    BrokenItem,
 }
 
 /// The refusal that comes instead of an answer.
@@ -70,6 +72,11 @@ pub(super) fn spoil(fault: Option<GraphFault>, mut answer: Answer) -> Answer {
             answer.body = Body::Text(half);
         }
         Some(GraphFault::UnknownEnum) => unknown(body),
+        Some(GraphFault::BrokenItem) => {
+            if let Some(items) = body.get_mut("value").and_then(Value::as_array_mut) {
+                items.push(serde_json::json!({"id": 7}));
+            }
+        }
         _ => {}
     }
     answer
