@@ -1,5 +1,6 @@
 // What people do, one function each; the function's name is the claim.
 import assert from 'node:assert/strict';
+import { consoleStories } from './console.mjs';
 import { heldUp } from './held_up.mjs';
 import { signIn, signOut, signedIn } from './people.mjs';
 import { atRisk, risk } from './risk.mjs';
@@ -20,6 +21,7 @@ export const stories = [
   personWithoutARuleSeesTheBlockPage,
   unknownAddressSaysSo,
   scriptIsToldWhereToSignIn,
+  ...consoleStories,
   ...heldUp,
   ...atRisk,
 ];

@@ -1,0 +1,42 @@
+// What administrators do in the console, one function each; the function's name is the claim.
+import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
+
+export const consoleStories = [grantInAnotherTabShowsWithinFiveSecondsWithoutAReload];
+
+const app = '8d2b6f10-4c9e-4f3a-a6b1-0e7c5d9f2b34';
+const tenant = '3f1c0b9e-6a52-4d0e-9b7a-5d2f8c4e1a77';
+
+async function grantInAnotherTabShowsWithinFiveSecondsWithoutAReload(visit) {
+  const { page, demo, context } = visit;
+  // The page that asks for the token is itself the answer 401.
+  visit.expect(/status of 401/);
+  await page.goto(`http://localhost:${new URL(demo.admin).port}/`);
+  await visit.look('console-sign-in');
+  await page.fill('#token', (await readFile(demo.admin_token, 'utf8')).trim());
+  await page.click('button[type=submit]');
+  await page.waitForSelector('#live table');
+  await page.evaluate(() => { window.sameDocument = true; });
+  const taken = await fetch(`${demo.simulator}/sim/v1/apps/${app}/principals/${tenant}`, {
+    method: 'PUT',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ consented: false }),
+  });
+  assert.equal(taken.status, 200);
+  await page.click('button[data-do=check]');
+  await page.waitForSelector('[data-gate=directory]');
+  assert.match(await page.textContent('#live'), /has been taken away/);
+  await visit.look('console-revoked');
+  const [tab] = await Promise.all([context.waitForEvent('page'), page.click('[data-gate=directory]')]);
+  await tab.click('button[value=accept]');
+  await tab.waitForSelector('#outcome');
+  assert.equal(await tab.textContent('#outcome'), 'Granted');
+  await tab.close();
+  await page.waitForSelector('[data-gate=directory]', { state: 'detached', timeout: 5_000 });
+  assert.ok(await page.evaluate(() => window.sameDocument), 'the page was not loaded again');
+  await visit.look('console');
+  await page.click('nav a[href="/people"]');
+  await page.waitForSelector('.people');
+  assert.match(await page.textContent('.people'), /Mallory/);
+  await visit.look('console-people');
+}
