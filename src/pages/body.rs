@@ -26,7 +26,7 @@ pub(super) const fn title(page: &Page<'_>) -> &'static str {
         Page::Blocked(_) => "You do not have access",
         Page::AtRisk(_) => "Your account is protected",
         Page::Warning(_) => "Before you go on",
-        Page::StepUpFailed { .. } => "The stronger sign-in did not work",
+        Page::StepUpFailed { .. } => "Stronger sign-in did not work",
         Page::SignInRequired { .. } => "Please sign in",
         Page::SignInFailed { .. } => "Signing in did not work",
         Page::TooManyAttempts { .. } => "Signing in keeps failing",
@@ -141,6 +141,8 @@ fn notice<'a>(page: &'a Page<'a>, help: &'a Help, request_id: &'a str) -> Notice
         }
         Page::StepUpFailed { problem, retry } => {
             notice.action = Some(Action { label: "Try again", url: retry });
+            // The page is only ever shown at the sign-in host, where this is the portal.
+            notice.second = Some(Action { label: "Your apps", url: "/" });
             notice.details.push(("Reason", problem.word()));
             notice.help = Some(help);
         }
@@ -360,7 +362,7 @@ struct RiskBody<'a> {
     source = r##"<h1>Sign out?</h1>
 <p>You will be signed out of every app behind this gateway.</p>
 <form method="post" action="{{ action }}"><input type="hidden" name="csrf" value="{{ csrf }}">
-<div class="actions"><button class="button" type="submit">Sign out</button></div></form>
+<div class="actions"><button class="button" type="submit">Sign out</button><a class="button plain" href="/">Stay signed in</a></div></form>
 {% if let Some(person) = person %}<dl><dt>Signed in as</dt><dd>{{ person.name }}{% if !person.email.is_empty() %}<br>{{ person.email }}{% endif %}</dd></dl>{% endif %}"##
 )]
 struct SignOutBody<'a> {

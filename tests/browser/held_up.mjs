@@ -124,7 +124,7 @@ async function withRules(demo, rules, story) {
   }
 }
 
-async function change(demo, file, text) {
+export async function change(demo, file, text) {
   const before = await generation(demo);
   await writeFile(`${file}.new`, text);
   await rename(`${file}.new`, file);
@@ -136,7 +136,7 @@ async function generation(demo) {
   return Number(/^portcullis_config_generation (\d+)/m.exec(metrics)[1]);
 }
 
-async function until(condition) {
+export async function until(condition) {
   const deadline = Date.now() + 30_000;
   while (!(await condition())) {
     assert.ok(Date.now() < deadline, 'not within 30 s');
