@@ -77,7 +77,7 @@ const fn fixed_message(page: &Page<'_>) -> &'static str {
         Page::SignOutConfirm { .. } => "You will be signed out of every app behind this gateway.",
         Page::SignedOut { .. } => "Everything that was open in this browser has been closed.",
         Page::FrontChannelDone => "The session has ended.",
-        Page::Portal(_) => "What you can open with this account.",
+        Page::Portal(_) => "The apps behind this gateway. The rules decide which of them open with this account.",
         Page::Busy => "All places are taken. Try again in a moment.",
         Page::NotFound => "There is no app at this address. Check the address, or go back.",
         Page::Misdirected => "Your browser used a connection that was opened for another site. Reload the page.",
