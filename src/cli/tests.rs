@@ -1,5 +1,6 @@
 //! Commands run as functions: what they print and how they end.
 
+use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -8,6 +9,7 @@ use serde_json::Value;
 
 use crate::config::{config_schema, rules_schema};
 use crate::document::Document;
+use crate::entra::graph::Capability;
 
 use super::*;
 
@@ -254,14 +256,23 @@ fn init_overwrites_nothing() {
 }
 
 #[test]
-fn init_in_json_lists_the_claims_and_exactly_the_permissions_of_this_version() {
+fn init_in_json_lists_the_claims_and_exactly_the_permissions_that_are_used() {
     let folder = tempfile::tempdir().unwrap();
     let (_, answers, _) = init(folder.path(), &["--json"]);
     let json: Value = serde_json::from_str(&answers).unwrap();
     let registration = &json["registration"];
-    let needed = registration["permissions"].as_array().unwrap().iter().filter(|p| p["used_by_this_version"] == true);
-    let needed: Vec<&str> = needed.map(|permission| permission["name"].as_str().unwrap()).collect();
-    assert_eq!(needed, ["openid", "profile", "offline_access"]);
+    let permissions = registration["permissions"].as_array().unwrap();
+    let names = |of: &dyn Fn(&Value) -> bool| -> BTreeSet<String> {
+        permissions.iter().filter(|p| of(p)).map(|p| p["name"].as_str().unwrap().to_owned()).collect()
+    };
+    let required = ["openid", "profile", "offline_access"].map(str::to_owned);
+    assert_eq!(names(&|p| p["is_required"] == true), BTreeSet::from(required.clone()));
+    assert_eq!(names(&|p| p["kind"] == "delegated"), BTreeSet::from(required));
+    // Nothing reads the audit log yet; the last two are for `doctor`.
+    let used = Capability::ALL.iter().filter(|capability| **capability != Capability::ReadAuditLog);
+    let used = used.chain([&Capability::ReadAuthContexts, &Capability::ReadPolicies]);
+    let least = used.flat_map(|capability| capability.needs()[0]).map(|role| role.name().to_owned()).collect();
+    assert_eq!(names(&|p| p["kind"] == "application"), least);
     let claims = registration["manifest"]["optionalClaims"]["idToken"].as_array().unwrap();
     assert!(claims.iter().any(|claim| claim["name"] == "sid"));
 }
