@@ -96,6 +96,23 @@ impl Policy {
         self
     }
 
+    /// The same policy with rules and names of its own. A decision takes a handle on its rule's name, and workers that
+    /// shared one count would wait for each other's cores.
+    #[must_use]
+    pub fn apart(&self) -> Self {
+        let access = |rule: &Arc<Rule>| Arc::new(Rule { name: (*rule.name).into(), ..Rule::clone(rule) });
+        let risk = |rule: &Arc<RiskRule>| Arc::new(RiskRule { name: (*rule.name).into(), ..RiskRule::clone(rule) });
+        let mut apart = Self {
+            version: self.version,
+            rules: self.rules.iter().map(access).collect(),
+            risk_rules: self.risk_rules.iter().map(risk).collect(),
+            risk: self.risk.clone(),
+            ..Self::default()
+        };
+        apart.compile();
+        apart
+    }
+
     fn compile(&mut self) {
         let access = self.rules.iter().flat_map(|rule| &rule.apps);
         let risk = self.risk_rules.iter().flat_map(|rule| &rule.apps);
