@@ -35,10 +35,13 @@ pub(in crate::policy) fn judge<'p>(
     let known = View::of(facts.standing);
     let doubts = scope.settings.doubts(&scope.app, &known, facts);
     let low = doubts.iter().flatten().any(|(_, outcome)| *outcome == OnDoubt::Low);
-    let view = if low { known.at_least_low() } else { known };
-    let rules = if view.reading.is_none() && !low { scope.unlisted } else { scope.rules };
+    let rules = if known.reading.is_none() && !low { scope.unlisted } else { scope.rules };
     for rule in rules {
-        let finding = examine(rule, subject, facts, &view);
+        let mut finding = examine(rule, subject, facts, &known);
+        if low && matches!(finding, Finding::Misses(_)) {
+            // What is assumed comes on top of what is known: a doubt lifts nothing.
+            finding = examine(rule, subject, facts, &known.at_least_low());
+        }
         if !matches!(finding, Finding::Matches | Finding::MatchesForUnknownGroups) {
             notes.risk(rule, finding, None);
             continue;
@@ -50,11 +53,11 @@ pub(in crate::policy) fn judge<'p>(
             rule: Some(&rule.name),
             step_up: rule.step_up,
         };
-        notes.risk(rule, finding, Some(asks.add(ask, view.reading, facts)));
+        notes.risk(rule, finding, Some(asks.add(ask, known.reading, facts)));
     }
     for (doubt, outcome) in doubts.into_iter().flatten() {
         let ask = in_doubt(doubt, outcome, scope.settings.step_up);
-        notes.doubt(doubt, outcome, asks.add(ask, view.reading, facts));
+        notes.doubt(doubt, outcome, asks.add(ask, known.reading, facts));
     }
     asks
 }
