@@ -16,7 +16,7 @@ use super::{Exit, Output};
 use crate::app::App;
 use crate::config::Config;
 use crate::facts::{Clock, SystemClock};
-use crate::simulator::{self as people, Options, Running, Simulator, World};
+use crate::simulator::{self as people, ContextPolicy, Options, Running, Simulator, World};
 
 /// Run gateway, simulated Entra and two sample apps on this machine.
 #[derive(Debug, Args)]
@@ -76,16 +76,15 @@ struct Place {
 async fn serve(arguments: &Arguments, output: &mut Output) -> Result<(), String> {
     let folder =
         folder(arguments.state.as_deref()).map_err(|error| format!("the demo's folder cannot be made: {error}"))?;
-    let (port, admin_port) = if arguments.any_port {
-        (free_port().map_err(|error| error.to_string())?, free_port().map_err(|error| error.to_string())?)
-    } else {
-        (arguments.port, arguments.admin_port)
-    };
+    // Held until the gateway listens, or the simulator and the apps might be given the same ones.
+    let held = if arguments.any_port { Some((free_port()?, free_port()?)) } else { None };
+    let (port, admin_port) =
+        held.as_ref().map_or((arguments.port, arguments.admin_port), |((_, port), (_, admin))| (*port, *admin));
     let simulator =
         simulator((port, admin_port), if arguments.any_port { 0 } else { arguments.simulator_port }).await?;
     let (wiki, wiki_at) = apps::bind().await.map_err(|error| error.to_string())?;
     let (payroll, payroll_at) = apps::bind().await.map_err(|error| error.to_string())?;
-    let names: Vec<String> = [PORTAL, WIKI, PAYROLL, "*.localhost", "localhost"].map(str::to_owned).to_vec();
+    let names: Vec<String> = [PORTAL, CONSOLE, WIKI, PAYROLL, "*.localhost", "localhost"].map(str::to_owned).to_vec();
     let made = certificates::make(&folder, &names, SystemClock::new().now())
         .map_err(|error| format!("the certificates cannot be made: {error:#}"))?;
     let place = Place {
@@ -102,6 +101,7 @@ async fn serve(arguments: &Arguments, output: &mut Output) -> Result<(), String>
         tokio::spawn(apps::serve(payroll, apps::Sample::Payroll)),
     ];
     let json = arguments.json;
+    drop(held);
     let outcome = serve_here(config, output, |app, output| announce(app, &place, json, output)).await;
     for app in apps {
         app.abort();
@@ -116,6 +116,10 @@ async fn simulator((gateway_port, admin_port): (u16, u16), port: u16) -> Result<
         .map(|origin| format!("{origin}{}", crate::admin::console::CALLBACK));
     let mut world =
         World::demo([format!("{origin}/callback"), format!("{origin}/signed-out")].into_iter().chain(consents));
+    // Without a policy the context would be issued without a question, and bob's challenge would be none.
+    for tenant in &mut world.tenants {
+        tenant.auth_contexts.insert("c1".to_owned(), ContextPolicy::Mfa);
+    }
     for app in &mut world.apps {
         app.logout_url = Some(format!("{origin}/frontchannel-logout"));
     }
@@ -138,9 +142,12 @@ fn folder(asked: Option<&Path>) -> io::Result<PathBuf> {
     folder.canonicalize()
 }
 
-/// A port that was free a moment ago; good enough for a demo, and a taken one is said clearly.
-fn free_port() -> io::Result<u16> {
-    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
+/// A free port, and what keeps it free for us. Let go a moment before it is used: good enough for a demo, and a taken one
+/// is said clearly.
+fn free_port() -> Result<(TcpListener, u16), String> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(|error| error.to_string())?;
+    let port = listener.local_addr().map_err(|error| error.to_string())?.port();
+    Ok((listener, port))
 }
 
 fn write_configuration(place: &Place, wiki: SocketAddr, payroll: SocketAddr) -> Result<Config, String> {
@@ -272,10 +279,17 @@ fn announce(app: &App, place: &Place, json: bool, output: &mut Output) -> Result
     Ok(())
 }
 
+/// How this program was called, so that the commands below can be typed as they stand.
+fn program() -> String {
+    std::env::args().next().unwrap_or_else(|| "portcullis".to_owned())
+}
+
 /// What there is and what to try, line by line.
 fn words(place: &Place, ip: std::net::IpAddr, admin: &SocketAddr) -> Vec<String> {
     let Place { port, simulator, .. } = place;
     let url = |host: &str| format!("https://{host}:{port}");
+    let (program, config) = (program(), place.folder.join("portcullis.toml"));
+    let (config, mallory) = (config.display(), format!("{}:{}", people::CONTOSO, people::MALLORY));
     let simulator_at = simulator.trim_start_matches("http://");
     // The command's own default need not be typed.
     let at = if simulator_at.ends_with(":9444") { String::new() } else { format!(" --simulator {simulator_at}") };
@@ -299,26 +313,18 @@ fn words(place: &Place, ip: std::net::IpAddr, admin: &SocketAddr) -> Vec<String>
         String::new(),
         "Make mallory harmless, open the wiki as mallory, and then say high again: page, WebSocket and download stop."
             .to_owned(),
-        format!("  portcullis simulate risk set mallory none{at}"),
-        format!("  portcullis simulate risk set mallory high{at}"),
+        format!("  {program} simulate risk set mallory none{at}"),
+        format!("  {program} simulate risk set mallory high{at}"),
         String::new(),
         "Without a browser, this says where to sign in:".to_owned(),
         format!("  curl --cacert {} --resolve {WIKI}:{port}:{} {}/", place.authority.display(), ip, url(WIKI)),
         String::new(),
-        "See sessions, a person and what rules would do to accounts, and ask why something is allowed:".to_owned(),
-        format!("  portcullis session ls --config {}/portcullis.toml", place.folder.display()),
+        "See sessions, a person and what rules would do to accounts, and ask why something is refused:".to_owned(),
+        format!("  {program} session ls --config {config}"),
+        format!("  {program} user show {mallory} --config {config}"),
+        format!("  {program} action ls --config {config}"),
         format!(
-            "  portcullis user show {}:{} --config {}/portcullis.toml",
-            people::CONTOSO,
-            people::MALLORY,
-            place.folder.display()
-        ),
-        format!("  portcullis action ls --config {}/portcullis.toml", place.folder.display()),
-        format!(
-            "  portcullis explain --config {}/portcullis.toml --app payroll --user {}:{} --group {}",
-            place.folder.display(),
-            people::CONTOSO,
-            people::MALLORY,
+            "  {program} explain --config {config} --app wiki --user {mallory} --group {} --risk high",
             people::STAFF
         ),
         String::new(),

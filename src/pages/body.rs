@@ -26,7 +26,7 @@ pub(super) const fn title(page: &Page<'_>) -> &'static str {
         Page::Blocked(_) => "You do not have access",
         Page::AtRisk(_) => "Your account is protected",
         Page::Warning(_) => "Before you go on",
-        Page::StepUpFailed { .. } => "The stronger sign-in did not work",
+        Page::StepUpFailed { .. } => "Stronger sign-in did not work",
         Page::SignInRequired { .. } => "Please sign in",
         Page::SignInFailed { .. } => "Signing in did not work",
         Page::TooManyAttempts { .. } => "Signing in keeps failing",
@@ -77,7 +77,7 @@ const fn fixed_message(page: &Page<'_>) -> &'static str {
         Page::SignOutConfirm { .. } => "You will be signed out of every app behind this gateway.",
         Page::SignedOut { .. } => "Everything that was open in this browser has been closed.",
         Page::FrontChannelDone => "The session has ended.",
-        Page::Portal(_) => "What you can open with this account.",
+        Page::Portal(_) => "The apps behind this gateway. The rules decide which of them open with this account.",
         Page::Busy => "All places are taken. Try again in a moment.",
         Page::NotFound => "There is no app at this address. Check the address, or go back.",
         Page::Misdirected => "Your browser used a connection that was opened for another site. Reload the page.",
@@ -141,6 +141,8 @@ fn notice<'a>(page: &'a Page<'a>, help: &'a Help, request_id: &'a str) -> Notice
         }
         Page::StepUpFailed { problem, retry } => {
             notice.action = Some(Action { label: "Try again", url: retry });
+            // The page is only ever shown at the sign-in host, where this is the portal.
+            notice.second = Some(Action { label: "Your apps", url: "/" });
             notice.details.push(("Reason", problem.word()));
             notice.help = Some(help);
         }
@@ -360,7 +362,7 @@ struct RiskBody<'a> {
     source = r##"<h1>Sign out?</h1>
 <p>You will be signed out of every app behind this gateway.</p>
 <form method="post" action="{{ action }}"><input type="hidden" name="csrf" value="{{ csrf }}">
-<div class="actions"><button class="button" type="submit">Sign out</button></div></form>
+<div class="actions"><button class="button" type="submit">Sign out</button><a class="button plain" href="/">Stay signed in</a></div></form>
 {% if let Some(person) = person %}<dl><dt>Signed in as</dt><dd>{{ person.name }}{% if !person.email.is_empty() %}<br>{{ person.email }}{% endif %}</dd></dl>{% endif %}"##
 )]
 struct SignOutBody<'a> {

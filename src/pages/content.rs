@@ -154,7 +154,7 @@ pub struct SignedInAs<'a> {
 pub struct Portal<'a> {
     /// Who is signed in.
     pub person: SignedInAs<'a>,
-    /// What this person may open.
+    /// Every app; whether one opens is decided when it is asked for.
     pub apps: &'a [AppLink<'a>],
     /// One line about the session, for example when it ends.
     pub session: &'a str,

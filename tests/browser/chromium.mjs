@@ -73,8 +73,7 @@ class Visit {
   }
 
   // A picture in both widths, and what any page must keep: a title, one heading, a language, no sideways scrolling.
-  async look(name) {
-    const { page } = this;
+  async look(name, page = this.page) {
     for (const { name: width, ...viewport } of widths) {
       await page.setViewportSize(viewport);
       await page.screenshot({ path: `${this.shots}${name}-${width}.png`, fullPage: true });

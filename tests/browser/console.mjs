@@ -1,8 +1,14 @@
 // What administrators do in the console, one function each; the function's name is the claim.
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
+import { signIn } from './people.mjs';
 
-export const consoleStories = [grantInAnotherTabShowsWithinFiveSecondsWithoutAReload];
+export const consoleStories = [
+  grantInAnotherTabShowsWithinFiveSecondsWithoutAReload,
+  wrongTokenIsRefused,
+  administratorOpensTheConsoleBehindTheGateway,
+  nobodyElseDoes,
+];
 
 const app = '8d2b6f10-4c9e-4f3a-a6b1-0e7c5d9f2b34';
 const tenant = '3f1c0b9e-6a52-4d0e-9b7a-5d2f8c4e1a77';
@@ -28,15 +34,47 @@ async function grantInAnotherTabShowsWithinFiveSecondsWithoutAReload(visit) {
   assert.match(await page.textContent('#live'), /has been taken away/);
   await visit.look('console-revoked');
   const [tab] = await Promise.all([context.waitForEvent('page'), page.click('[data-gate=directory]')]);
+  await visit.look('provider-consent', tab);
   await tab.click('button[value=accept]');
   await tab.waitForSelector('#outcome');
   assert.equal(await tab.textContent('#outcome'), 'Granted');
+  await visit.look('console-granted', tab);
   await tab.close();
   await page.waitForSelector('[data-gate=directory]', { state: 'detached', timeout: 5_000 });
   assert.ok(await page.evaluate(() => window.sameDocument), 'the page was not loaded again');
+  await page.waitForSelector('[data-status=answers]');
   await visit.look('console');
   await page.click('nav a[href="/people"]');
   await page.waitForSelector('.people');
   assert.match(await page.textContent('.people'), /Mallory/);
   await visit.look('console-people');
+}
+
+async function wrongTokenIsRefused(visit) {
+  const { page, demo } = visit;
+  visit.expect(/status of 401/);
+  await page.goto(`http://localhost:${new URL(demo.admin).port}/`);
+  await page.fill('#token', 'guessed');
+  await page.click('button[type=submit]');
+  await page.waitForSelector('#wrong');
+  await visit.look('console-wrong-token');
+}
+
+async function administratorOpensTheConsoleBehindTheGateway(visit) {
+  const { page, demo } = visit;
+  await page.goto(`${demo.console}/`);
+  await signIn(page, 'alice');
+  await page.waitForSelector('#live table');
+  assert.match(await page.textContent('.who'), /alice/i);
+  await visit.look('console-behind-the-gateway');
+}
+
+async function nobodyElseDoes(visit) {
+  const { page, demo } = visit;
+  visit.expect(/status of 403/);
+  await page.goto(`${demo.console}/`);
+  await signIn(page, 'bob');
+  await page.waitForURL(`${demo.console}/**`);
+  assert.equal(await page.textContent('h1'), 'You do not have access');
+  await visit.look('console-closed');
 }

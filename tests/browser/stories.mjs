@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { consoleStories } from './console.mjs';
 import { heldUp } from './held_up.mjs';
+import { outOfOrder } from './out_of_order.mjs';
 import { signIn, signOut, signedIn } from './people.mjs';
 import { atRisk, risk } from './risk.mjs';
 
@@ -24,6 +25,7 @@ export const stories = [
   ...consoleStories,
   ...heldUp,
   ...atRisk,
+  ...outOfOrder,
 ];
 
 async function aliceSignsInAndUsesTheWikiOverHttp2(visit) {
@@ -178,6 +180,9 @@ async function everyPageIsWorthLookingAt(visit) {
   await page.goto(`${demo.wiki}/.portcullis/resume?key=gone`);
   await visit.look('form-lost');
   await page.goto(`${demo.portal}/.portcullis/callback?code=a&code=b`);
+  await visit.look('stale-answer');
+  await page.goto(`${demo.wiki}/a//b`);
+  assert.equal(await page.textContent('h1'), 'This request was not understood');
   await visit.look('bad-request');
   await page.goto(`${demo.simulator}/error?code=50105`);
   await visit.look('provider-error-lookup');
@@ -190,7 +195,7 @@ async function staleAnswerEndsOnAPageWithAWayOn(visit) {
   visit.expect(/status of 40\d/);
   const response = await page.goto(`${new URL('/.portcullis/callback', demo.auth ?? demo.portal)}?code=old&state=old`);
   assert.ok(response.status() >= 400 && response.status() < 500, `${response.status()}`);
-  await visit.look('stale-answer');
+  await visit.look('answer-without-cookie');
   assert.ok((await page.locator('a[href]').count()) > 0, 'there is a way on');
 }
 

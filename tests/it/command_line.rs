@@ -69,9 +69,17 @@ fn what_init_writes_loads_once_the_named_files_are_there() {
         ];
         let made = portcullis(&arguments);
         assert_eq!(made.code(), 0, "{}", made.err());
-        for needed in
-            ["https://portal.example.com/.portcullis/callback", "/.portcullis/frontchannel-logout", "sid", "login_hint"]
-        {
+        for needed in [
+            "https://portal.example.com/.portcullis/callback",
+            "/.portcullis/frontchannel-logout",
+            "https://console.example.com/consent/callback",
+            "sid",
+            "login_hint",
+            "GroupMember.Read.All",
+            "User-PasswordProfile.ReadWrite.All",
+            "IdentityRiskyUser.Read.All",
+            "Conditional Access",
+        ] {
             assert!(made.out().contains(needed), "the steps say {needed}: {}", made.out());
         }
         let again = portcullis(&arguments);

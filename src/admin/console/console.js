@@ -72,7 +72,7 @@
     check: async (base) => { await send('POST', `${base}/check`, {}); say('Looked at what is granted.'); },
     upload: async (base, button) => {
       const on = button.getAttribute('aria-checked') !== 'true';
-      if (!on && !confirm('Turn data upload off? Risk and groups are no longer read; what is known grows old.')) return;
+      if (!on && !confirm('Turn data upload off? Risk is no longer read; what is known grows old.')) return;
       await send('PUT', `${base}/data-upload`, { on });
     },
     consent: async (base, button) => {

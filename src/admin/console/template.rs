@@ -145,7 +145,7 @@ pub(super) struct Small<'a> {
     source = r##"<section class="provider" aria-label="Identity provider"><p><strong>Microsoft Entra ID</strong> is the one identity provider. <span class="soft">{{ iam.provider.authority }} · client <code>{{ iam.provider.client_id }}</code></span></p></section>
 {% for (tenant, rows) in tenants %}<section class="tenant" aria-labelledby="t-{{ tenant.id }}">
 <div class="top"><h2 id="t-{{ tenant.id }}">Tenant <code>{{ tenant.id }}</code></h2><p class="badge {% if tenant.complete %}good{% else %}warn{% endif %}">{% if tenant.complete %}complete{% else %}incomplete{% endif %}</p></div>
-{% if tenant.risk.line.status != "answers" %}<p class="banner bad" data-key="{{ tenant.id }} feed" data-status="{{ tenant.risk.line.status }}"><strong>Risk is not known here: {{ self::plain(tenant.risk.line.status) }}.</strong> {% if let Some(reason) = tenant.risk.line.reason %}{{ reason }} {% endif %}{% if let Some(fix) = tenant.risk.line.fix %}{{ fix.text }} {% endif %}Rules about risk answer as configured for risk that is not known, never as “no risk”.</p>
+{% if tenant.risk.line.status != "answers" %}<p class="banner bad" data-key="{{ tenant.id }} feed" data-status="{{ tenant.risk.line.status }}"><strong>Risk is not known here.</strong> {% if let Some(reason) = tenant.risk.line.reason %}{{ reason }} {% endif %}{% if let Some(fix) = tenant.risk.line.fix %}{{ fix.text }} {% endif %}Rules about risk answer as configured for risk that is not known, never as “no risk”.</p>
 {% else %}<p class="soft risk" data-key="{{ tenant.id }} feed" data-status="answers">Risk answers{% if let Some(at) = tenant.risk.confirmed %}, last confirmed {{ self::ago(iam.now, at) }}{% endif %}.</p>
 {% endif %}<table>
 <caption class="hidden">Permissions</caption>
@@ -160,7 +160,7 @@ pub(super) struct Small<'a> {
 {% if !tenant.syncs.is_empty() %}<table class="syncs">
 <caption class="hidden">Readings</caption>
 <thead><tr><th scope="col">Reading</th><th scope="col">Phase</th><th scope="col">Known</th><th scope="col">Brought</th><th scope="col">Last</th><th scope="col">Next</th></tr></thead>
-<tbody>{% for sync in tenant.syncs %}<tr data-key="{{ tenant.id }} sync {{ sync.kind }}" data-status="{{ sync.phase }}" data-label="Reading {{ sync.kind }}">
+<tbody>{% for sync in tenant.syncs %}<tr data-key="{{ tenant.id }} sync {{ sync.kind }}" data-status="{% if sync.error.is_some() %}failed{% else %}works{% endif %}" data-label="Reading {{ sync.kind }}">
 <th scope="row">{{ sync.kind }}</th><td data-name="Phase">{{ self::phase(sync) }}{% if let Some(error) = sync.error %}<small class="error">{{ error }}</small>{% endif %}</td><td data-name="Known" class="number">{{ sync.items }}</td><td data-name="Brought" class="number">{{ sync.read }}</td><td data-name="Last">{% if let Some(at) = sync.finished %}{{ self::ago(iam.now, at) }}{% else %}–{% endif %}</td><td data-name="Next">{% if let Some(at) = sync.next %}{{ self::ago(iam.now, at) }}{% else %}–{% endif %}</td>
 </tr>{% endfor %}</tbody>
 </table>

@@ -205,7 +205,7 @@ async fn add_provider<S: SessionControl>(
 /// A tenant that only signs in here.
 pub(super) fn unread(id: TenantId, view: &View) -> Tenant {
     let sso = sso(id, &view.provider);
-    let feed = risk(RiskFeed::NONE, id);
+    let feed = risk(RiskFeed::NONE, id, false);
     Tenant {
         id: id.to_string(),
         complete: sso.status == "active",
@@ -224,7 +224,8 @@ pub(super) fn tenant(status: &TenantStatus, view: &View) -> Tenant {
     let sso = sso(id, &view.provider);
     let complete = sso.status != "not_ready" && gates.iter().all(|gate| gate.line.status == "granted");
     let syncs = status.progress.iter().map(sync_line).collect();
-    Tenant { id: id.to_string(), complete, sso, gates, risk: risk(status.feed, id), syncs }
+    let may_read = status.gates.iter().any(|(gate, how)| *gate == Gate::Risk && how.is_ok());
+    Tenant { id: id.to_string(), complete, sso, gates, risk: risk(status.feed, id, may_read), syncs }
 }
 
 fn sso(id: TenantId, provider: &ProviderView) -> Line {
@@ -295,7 +296,7 @@ fn sentence(text: &str) -> String {
     format!("{first}{}{stop}", letters.as_str())
 }
 
-fn risk(feed: RiskFeed, id: TenantId) -> RiskLine {
+fn risk(feed: RiskFeed, id: TenantId, may_read: bool) -> RiskLine {
     let confirmed = (feed.confirmed.0 != 0).then_some(feed.confirmed.0);
     let consent = || Some(format!("POST /api/v1/tenants/{id}/consent {{\"gate\":\"risk\"}}"));
     let (reason, text, request) = match feed.source {
@@ -305,6 +306,10 @@ fn risk(feed: RiskFeed, id: TenantId) -> RiskLine {
         RiskSource::NeverSynced => {
             let request = Some(format!("POST /api/v1/tenants/{id}/sync"));
             ("The risk of its accounts has not been read yet.", "Wait for the first reading, or begin it now.", request)
+        }
+        RiskSource::NoPermission if may_read => {
+            let request = Some(format!("POST /api/v1/tenants/{id}/sync"));
+            ("The permission is there again.", "Wait for the next reading, or begin it now.", request)
         }
         RiskSource::NoPermission => ("The permission to read risk is missing.", "Grant it.", consent()),
         RiskSource::NoLicence => {

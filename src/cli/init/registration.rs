@@ -10,11 +10,14 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::{Arguments, CredentialKind};
+use crate::admin::console::CALLBACK;
 
 /// The registration, for people ([`Registration::in_words`]) and as JSON.
 #[derive(Debug, Serialize)]
 pub(super) struct Registration {
     redirect_uris: [String; 2],
+    /// Of the console: on the admin listener, and at `admin.host` if it is set.
+    consent_redirect_uris: [String; 2],
     front_channel_logout_url: String,
     manifest: Value,
     permissions: Vec<Permission>,
@@ -24,43 +27,53 @@ pub(super) struct Registration {
 /// One permission of the registration.
 #[derive(Debug, Serialize)]
 struct Permission {
-    /// What it is for; the three gates of permissions are granted independently.
+    /// Which of the gateway's gates it belongs to; they are granted and shown apart.
     gate: &'static str,
     name: &'static str,
     /// `delegated` or `application`.
     kind: &'static str,
-    /// Whether this version uses it. Do not grant what is not used.
-    used_by_this_version: bool,
+    /// Without it nobody can sign in. The others may be left out, with what they are for.
+    is_required: bool,
     purpose: &'static str,
 }
 
-/// Gate, name, whether this version uses it, purpose. Delegated scopes come first.
-const PERMISSIONS: [(&str, &str, bool, &str); 11] = [
-    ("sign-in", "openid", true, "sign people in"),
-    ("sign-in", "profile", true, "the person's object id and display name"),
-    ("sign-in", "offline_access", true, "ask again silently whether a session is still good"),
-    ("directory and account actions", "User.Read.All", false, "accounts: disabled, deleted"),
-    ("directory and account actions", "GroupMember.Read.All", false, "groups beyond the 200 of a token"),
-    ("directory and account actions", "User.RevokeSessions.All", false, "end a person's sessions everywhere"),
-    ("directory and account actions", "User.EnableDisableAccount.All", false, "disable an account"),
-    ("risk", "IdentityRiskyUser.Read.All", false, "how risky an account is now"),
-    ("risk", "IdentityRiskEvent.Read.All", false, "why it is risky"),
-    ("risk", "IdentityRiskyUser.ReadWrite.All", false, "confirm or dismiss risk"),
-    ("data upload", "AuditLog.Read.All", false, "sign-in and audit records"),
+const SIGN_IN: &str = "sign-in";
+
+/// Gate, name, purpose. Delegated scopes come first. Consent grants everything that the registration lists, so a person
+/// strikes what is not wanted.
+const PERMISSIONS: [(&str, &str, &str); 13] = [
+    (SIGN_IN, "openid", "sign people in"),
+    (SIGN_IN, "profile", "the person's object id and display name"),
+    (SIGN_IN, "offline_access", "ask again silently whether a session is still good"),
+    ("directory", "User.Read.All", "who is disabled, deleted or signed out"),
+    ("directory", "GroupMember.Read.All", "who is in which group, also beyond the 200 of a token"),
+    ("directory", "User.RevokeSessions.All", "action: sign out"),
+    ("directory", "User.EnableDisableAccount.All", "action: disable, enable"),
+    ("directory", "User-PasswordProfile.ReadWrite.All", "action: ask for a new password"),
+    ("risk", "IdentityRiskyUser.Read.All", "how risky an account is now (Entra ID P2)"),
+    ("risk", "IdentityRiskEvent.Read.All", "what was detected"),
+    ("risk", "IdentityRiskyUser.ReadWrite.All", "action: confirm compromised or safe, dismiss"),
+    ("doctor", "AuthenticationContext.Read.All", "whether a step-up's context is defined"),
+    ("doctor", "Policy.Read.All", "whether a policy stands behind it"),
 ];
 
 impl Registration {
     pub(super) fn of(arguments: &Arguments) -> Self {
         let at = |path: &str| format!("https://{}/.portcullis/{path}", arguments.host);
-        let permission = |(gate, name, used_by_this_version, purpose)| Permission {
+        let permission = |(gate, name, purpose)| Permission {
             gate,
             name,
-            kind: if gate == "sign-in" { "delegated" } else { "application" },
-            used_by_this_version,
+            kind: if gate == SIGN_IN { "delegated" } else { "application" },
+            is_required: gate == SIGN_IN,
             purpose,
         };
         let mut registration = Self {
             redirect_uris: [at("callback"), at("signed-out")],
+            consent_redirect_uris: [
+                "http://localhost:9090".to_owned(),
+                format!("https://console.{}", arguments.domain()),
+            ]
+            .map(|origin| format!("{origin}{CALLBACK}")),
             front_channel_logout_url: at("frontchannel-logout"),
             manifest: manifest(),
             permissions: PERMISSIONS.into_iter().map(permission).collect(),
@@ -72,7 +85,8 @@ impl Registration {
 
     fn steps(&self, arguments: &Arguments) -> Vec<String> {
         let [redirect, signed_out] = &self.redirect_uris;
-        let names: Vec<&str> = self.permissions.iter().filter(|p| p.used_by_this_version).map(|p| p.name).collect();
+        let [at_listener, at_console] = &self.consent_redirect_uris;
+        let names: Vec<&str> = self.permissions.iter().filter(|p| p.is_required).map(|p| p.name).collect();
         let hosts: Vec<String> =
             arguments.app.iter().map(|app| format!("{}.{}", app.name, arguments.domain())).collect();
         let hosts = [std::slice::from_ref(&arguments.host), hosts.as_slice()].concat().join(", ");
@@ -83,7 +97,10 @@ impl Registration {
                  Supported account types: this organisation only.",
                 arguments.client_id, arguments.tenant
             ),
-            format!("Authentication > Add a platform > Web: redirect URIs {redirect} and {signed_out}."),
+            format!(
+                "Authentication > Add a platform > Web: redirect URIs {redirect} and {signed_out}; for granting permissions \
+                 from the console also {at_listener} and {at_console}."
+            ),
             format!("Authentication > Front-channel logout URL: {}.", self.front_channel_logout_url),
             "Authentication > Implicit grant and hybrid flows: leave both boxes empty.".to_owned(),
             "Manifest: set optionalClaims and groupMembershipClaims as below. SecurityGroup puts the person's groups into \
@@ -92,9 +109,13 @@ impl Registration {
                 .to_owned(),
             credential(arguments),
             format!(
-                "API permissions > Microsoft Graph > Delegated: {}. Then Grant admin consent. This version needs nothing else.",
+                "API permissions > Microsoft Graph > Delegated: {}. Application: those below that you want. Then Grant \
+                 admin consent, or grant them from the console later; either way everything listed there is granted.",
                 names.join(", ")
             ),
+            "Protection > Conditional Access, if rules challenge people: define the authentication context (c1) and an \
+             enabled policy that targets it. Without a policy Entra vouches for the context and asks nothing."
+                .to_owned(),
             "Enterprise applications > the same application > Properties: Assignment required = Yes, if only assigned people \
              may sign in at all."
                 .to_owned(),
@@ -112,11 +133,14 @@ impl Registration {
         let manifest = serde_json::to_string_pretty(&self.manifest).unwrap_or_default();
         let _ = writeln!(text, "\nManifest (step 5):\n{manifest}\n\nPermissions (step 7):");
         for permission in &self.permissions {
-            let Permission { gate, name, kind, used_by_this_version, purpose } = permission;
-            let mark = if *used_by_this_version { "needed" } else { "later " };
-            let _ = writeln!(text, "  {mark}  {name:32} {kind:12} {gate}: {purpose}");
+            let Permission { gate, name, kind, is_required, purpose } = permission;
+            let mark = if *is_required { "required" } else { "optional" };
+            let _ = writeln!(text, "  {mark}  {name:35} {kind:12} {gate}: {purpose}");
         }
-        text.push_str("Those marked \"later\" are not used by this version; do not grant them yet.");
+        text.push_str(
+            "Optional ones do nothing without [directory] in the configuration. Each is used for its purpose alone; without \
+             it that purpose fails, and the console and `portcullis doctor` say so. Risk also takes data upload turned on.",
+        );
         text
     }
 }

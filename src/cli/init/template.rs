@@ -52,7 +52,36 @@ pub(super) fn config(arguments: &Arguments) -> String {
              # upstream = [\"http://10.0.0.5:8080\"]\n"
         );
     }
+    text.push_str(&more(arguments));
     text
+}
+
+/// Directory, account actions and administration, with the permissions that each of them takes.
+fn more(arguments: &Arguments) -> String {
+    let Arguments { tenant, .. } = arguments;
+    let domain = arguments.domain();
+    format!(
+        "\n# Users, groups and risk from Microsoft Graph. Application permissions: User.Read.All, GroupMember.Read.All; for\n\
+         # risk IdentityRiskyUser.Read.All, IdentityRiskEvent.Read.All (Entra ID P2). What is not granted is not read.\n\
+         [directory]\n\
+         # Whether risk is taken from a tenant before an administrator has turned its data upload on or off.\n\
+         #data_upload = false\n\
+         \n\
+         # Brakes on what risk rules do to accounts. Permissions, each for its action alone: User.RevokeSessions.All,\n\
+         # User.EnableDisableAccount.All, User-PasswordProfile.ReadWrite.All, IdentityRiskyUser.ReadWrite.All.\n\
+         [actions]\n\
+         # Rules only write down what they would do: see `portcullis action preview`.\n\
+         #dry_run = true\n\
+         # Accounts for emergencies, which no rule touches.\n\
+         #exempt_users = [\"{tenant}:<object id>\"]\n\
+         \n\
+         # Console, API and metrics. The token of the first sign-in is in state/admin-token.\n\
+         [admin]\n\
+         #listen = \"127.0.0.1:9090\"\n\
+         # For administrators who sign in like everybody else; its name belongs into the certificate and into DNS.\n\
+         #host = \"console.{domain}\"\n\
+         #groups = [\"{tenant}:<group object id>\"]\n"
+    )
 }
 
 pub(super) fn rules(arguments: &Arguments) -> String {
