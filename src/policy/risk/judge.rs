@@ -6,16 +6,16 @@ use crate::facts::{Destination, Facts, Subject};
 use crate::policy::ask::{Ask, Asks};
 use crate::policy::rule::Finding;
 use crate::policy::walk::Notes;
-use crate::policy::{Reason, Step, StepUp};
+use crate::policy::{Reason, Step, StepUp, Verdict};
 
-use super::{AppRisk, Doubt, OnDoubt, RiskRule, RiskSettings, View};
+use super::{AppRisk, Doubt, Levels, OnDoubt, RiskRule, RiskSettings, View};
 
 /// What risk control knows of the app that is asked for.
 #[derive(Clone, Copy)]
 pub(in crate::policy) struct Scope<'p> {
     pub(in crate::policy) rules: &'p [Arc<RiskRule>],
-    /// Those that can match somebody whom the provider lists no risk of.
-    pub(in crate::policy) unlisted: &'p [Arc<RiskRule>],
+    /// The same by level; without it all are read.
+    pub(in crate::policy) levels: Option<&'p Levels>,
     pub(in crate::policy) settings: &'p RiskSettings,
     pub(in crate::policy) app: AppRisk,
 }
@@ -35,7 +35,9 @@ pub(in crate::policy) fn judge<'p>(
     let known = View::of(facts.standing);
     let doubts = scope.settings.doubts(&scope.app, &known, facts);
     let low = doubts.iter().flatten().any(|(_, outcome)| *outcome == OnDoubt::Low);
-    let rules = if known.reading.is_none() && !low { scope.unlisted } else { scope.rules };
+    // Where a level is assumed besides the known one, either may be what a rule is about.
+    let levels = scope.levels.filter(|_| !low);
+    let rules = levels.map_or(scope.rules, |levels| levels.of(&known));
     for rule in rules {
         let mut finding = examine(rule, subject, facts, &known);
         if low && matches!(finding, Finding::Misses(_)) {
@@ -53,7 +55,12 @@ pub(in crate::policy) fn judge<'p>(
             rule: Some(&rule.name),
             step_up: rule.step_up,
         };
-        notes.risk(rule, finding, Some(asks.add(ask, known.reading, facts)));
+        let left = asks.add(ask, known.reading, facts);
+        notes.risk(rule, finding, Some(left));
+        if left == Verdict::Block && !notes.wants_all() {
+            // The first block is the answer, whatever else there is.
+            return asks;
+        }
     }
     for (doubt, outcome) in doubts.into_iter().flatten() {
         let ask = in_doubt(doubt, outcome, scope.settings.step_up);
