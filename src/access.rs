@@ -61,6 +61,8 @@ pub struct World {
     pub routes: Routes,
     /// Whether they may.
     pub policy: Policy,
+    /// The same for each worker, sharing nothing with the others.
+    pub policies: Box<[Policy]>,
     /// The gateway's own endpoints.
     pub sign_in: SignIn,
     /// Sessions.
@@ -115,6 +117,7 @@ struct Local {
     people: gate::KnownPeople,
     /// Every yes of this worker that is still in use, of this and earlier generations.
     open: Arc<OpenBook>,
+    index: usize,
 }
 
 /// What the gateway remembers of one client connection.
@@ -329,6 +332,11 @@ impl Handler for Gateway {
 }
 
 impl Local {
+    /// This worker's own copy of the rules.
+    fn policy(&self) -> &Policy {
+        self.world.policies.get(self.index).unwrap_or(&self.world.policy)
+    }
+
     fn of(
         world: Held<World>,
         metrics: &Metrics,
@@ -355,6 +363,7 @@ impl Local {
             anonymous: Cut::new(),
             people: gate::KnownPeople::new(),
             open: Arc::clone(open),
+            index,
         }
     }
 }

@@ -225,6 +225,12 @@ impl App {
         &self.lasting.base.sessions
     }
 
+    /// How everybody stands, for benches.
+    #[must_use]
+    pub fn directory(&self) -> &Directory {
+        &self.lasting.base.directory
+    }
+
     /// Swaps in new configurations while the gateway runs.
     #[must_use]
     pub fn reloader(&self) -> Reloader {

@@ -53,16 +53,15 @@ pub struct Policy {
 #[derive(Debug, Clone, Default)]
 struct Concerning {
     access: Indexed,
-    risk: Box<[Arc<RiskRule>]>,
-    /// Those of `risk` that can match somebody without any risk, which is nearly everybody.
-    unlisted: Box<[Arc<RiskRule>]>,
+    /// Apps that the same risk rules concern share them.
+    risk: Arc<risk::Levels>,
     app: AppRisk,
 }
 
 impl Concerning {
     /// Whether risk matters for the app.
-    const fn uses_risk(&self) -> bool {
-        !self.risk.is_empty() || self.app.max_age.is_some()
+    fn uses_risk(&self) -> bool {
+        !self.risk.all().is_empty() || self.app.max_age.is_some()
     }
 }
 
@@ -96,20 +95,37 @@ impl Policy {
         self
     }
 
+    /// The same policy with rules and names of its own. A decision takes a handle on its rule's name, and workers that
+    /// shared one count would wait for each other's cores.
+    #[must_use]
+    pub fn apart(&self) -> Self {
+        let access = |rule: &Arc<Rule>| Arc::new(Rule { name: (*rule.name).into(), ..Rule::clone(rule) });
+        let risk = |rule: &Arc<RiskRule>| Arc::new(RiskRule { name: (*rule.name).into(), ..RiskRule::clone(rule) });
+        let mut apart = Self {
+            version: self.version,
+            rules: self.rules.iter().map(access).collect(),
+            risk_rules: self.risk_rules.iter().map(risk).collect(),
+            risk: self.risk.clone(),
+            ..Self::default()
+        };
+        apart.compile();
+        apart
+    }
+
     fn compile(&mut self) {
         let access = self.rules.iter().flat_map(|rule| &rule.apps);
         let risk = self.risk_rules.iter().flat_map(|rule| &rule.apps);
         let named = access.chain(risk).map(|app| app.0.saturating_add(1)).max().unwrap_or(0);
         let named = named.max(u32::try_from(self.risk.apps.len()).unwrap_or(u32::MAX));
-        self.by_app = (0..named).map(|app| self.concerning(AppId(app))).collect();
         // No rule names this app, so those that concern it are those of every app.
         self.everywhere = self.concerning(AppId(u32::MAX));
+        self.by_app = (0..named).map(|app| self.concerning(AppId(app))).collect();
         let apps = || std::iter::once(&self.everywhere).chain(&self.by_app);
         let asks = |rule: &Arc<Rule>| matches!(rule.verdict, Verdict::Warn | Verdict::Challenge);
         self.depends_on_time = apps().any(|app| {
             let ages = app.uses_risk() && app.app.max_age.or(self.risk.settings.max_age).is_some();
             ages || app.access.rules().iter().any(|rule| asks(rule) || rule.when.depends_on_time())
-                || app.risk.iter().any(|rule| rule.depends_on_time())
+                || app.risk.all().iter().any(|rule| rule.depends_on_time())
                 || (app.uses_risk() && self.risk.settings.step_up.is_some())
         });
     }
@@ -117,8 +133,10 @@ impl Policy {
     fn concerning(&self, app: AppId) -> Concerning {
         let access = self.rules.iter().filter(|rule| rule.enabled && rule.concerns(app)).cloned().collect();
         let risk: Box<[_]> = self.risk_rules.iter().filter(|rule| rule.concerns(app)).cloned().collect();
-        let unlisted = risk.iter().filter(|rule| rule.risk.may_be_none()).cloned().collect();
-        Concerning { access: Indexed::new(access), risk, unlisted, app: self.risk_of(app) }
+        let shared = &self.everywhere.risk;
+        let same = risk.len() == shared.all().len() && risk.iter().zip(shared.all()).all(|(a, b)| Arc::ptr_eq(a, b));
+        let risk = if same { Arc::clone(shared) } else { Arc::new(risk::Levels::new(risk)) };
+        Concerning { access: Indexed::new(access), risk, app: self.risk_of(app) }
     }
 
     fn risk_of(&self, app: AppId) -> AppRisk {
@@ -145,8 +163,8 @@ impl Policy {
         let Destination::App { app, .. } = facts.destination;
         let concerning = self.of(app);
         let risk = concerning.uses_risk().then_some(risk::Scope {
-            rules: &concerning.risk,
-            unlisted: &concerning.unlisted,
+            rules: concerning.risk.all(),
+            levels: Some(&concerning.risk),
             settings: &self.risk.settings,
             app: concerning.app,
         });
@@ -158,7 +176,7 @@ impl Policy {
     pub fn explain(&self, facts: &Facts<'_>) -> Explanation {
         let Destination::App { app, .. } = facts.destination;
         let (rules, settings) = (&self.risk_rules, &self.risk.settings);
-        let risk = risk::Scope { rules, unlisted: rules, settings, app: self.risk_of(app) };
+        let risk = risk::Scope { rules, levels: None, settings, app: self.risk_of(app) };
         explain::explain(risk, self.uses_risk(app), &self.rules, facts)
     }
 

@@ -6,6 +6,7 @@
 
 mod binding;
 mod ending;
+mod hosts;
 mod id;
 mod index;
 mod live;
@@ -15,7 +16,7 @@ mod pulse;
 mod record;
 mod sweep;
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use moka::policy::EvictionPolicy;
@@ -31,6 +32,7 @@ pub use ending::Which;
 pub use live::{RefreshTicket, Session, StreamGuard};
 
 use ending::Unfinished;
+use hosts::Hosts;
 use id::Cookies;
 use index::{Entry, Index};
 use pulse::Pulse;
@@ -139,6 +141,7 @@ struct Inner {
     cookies: Cookies,
     cache: Cache<CookieKey, Arc<Session>>,
     index: Mutex<Index>,
+    hosts: Hosts,
     unfinished: Unfinished,
 }
 
@@ -165,7 +168,10 @@ impl Sessions {
         let cache = Cache::builder().max_capacity(config.capacity).eviction_policy(EvictionPolicy::lru()).build();
         let cookies = Cookies::new(&keyring);
         let (index, unfinished) = (Mutex::new(found.index), Unfinished::of(found.over));
-        Ok(Self { inner: Arc::new(Inner { config, store, keyring, peers, clock, cookies, cache, index, unfinished }) })
+        let hosts = found.hosts;
+        Ok(Self {
+            inner: Arc::new(Inner { config, store, keyring, peers, clock, cookies, cache, index, hosts, unfinished }),
+        })
     }
 
     /// Checks a cookie's MAC for `host`; `None` for anything not made by this gateway for this host. No look-up.
@@ -365,8 +371,8 @@ impl Sessions {
         SessionInfo {
             id: key.0.iter().take(8).map(|byte| format!("{byte:02x}")).collect(),
             user: entry.user,
-            name: Arc::clone(&entry.name),
-            email: Arc::clone(&entry.email),
+            name: entry.name().into(),
+            email: entry.email().into(),
             created: entry.created,
             last_used: UnixTime(self.inner.clock.now().0.saturating_sub(unused.as_secs())),
             expires: entry.expires,
@@ -384,20 +390,10 @@ impl Inner {
     fn admit(&self, key: SessionKey, record: Record, cookie: CookieKey, host: &str, now: Tick) -> Arc<Session> {
         let Config { absolute, idle, .. } = self.config;
         let pulse = Arc::new(Pulse::new(now, absolute, idle, idle));
-        let mut entry = Entry {
-            user: record.subject.user,
-            name: Arc::clone(&record.subject.name),
-            email: Arc::clone(&record.subject.email),
-            sid: record.sid.as_deref().map(Arc::from),
-            created: record.created,
-            authenticated: record.authenticated,
-            expires: record.expires,
-            pulse: Arc::clone(&pulse),
-            live: Weak::new(),
-            cookies: vec![(cookie, host.into())],
-        };
+        let mut entry = Entry::new(&record, Arc::clone(&pulse));
         let session = Arc::new(Session::new(key, record, pulse, Arc::clone(&self.clock)));
         entry.live = Arc::downgrade(&session);
+        entry.push_cookie(cookie, self.hosts.text(host));
         self.index().insert(key, entry, now);
         session
     }

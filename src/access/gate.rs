@@ -49,7 +49,7 @@ pub(super) async fn pass<B>(
 ) -> Result<Permit, Refusal> {
     loop {
         let person = known(local, asked, request, worker).await?;
-        let decision = local.world.policy.decide(&facts(person.as_deref(), asked, request));
+        let decision = local.policy().decide(&facts(person.as_deref(), asked, request));
         worker.decided(decision.verdict, decision.reason);
         if !decision.verdict.forwards() {
             return Err(refused(decision, person));

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::facts::UserKey;
+use crate::risk_control::By;
 
 /// An administrator, proven by the guard. Only the guard makes one for a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,7 +43,7 @@ impl fmt::Display for Admin {
     /// As written to the audit log and bound to consents: `local` for whoever knows the token, else `tid:oid`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Token | Self::Local => f.write_str("local"),
+            Self::Token | Self::Local => f.write_str(By::TOKEN),
             Self::Person { user, .. } => user.fmt(f),
         }
     }

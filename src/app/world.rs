@@ -47,9 +47,11 @@ pub(super) fn build(base: &Base, config: &Config, before: Option<(&Config, &Worl
         metrics: Arc::clone(&base.metrics),
     });
     let hsts = config.hsts.and_then(|age| HeaderValue::try_from(format!("max-age={}", age.as_secs())).ok());
+    let policy = Policy::new(config.rules.clone(), version).with_risk(config.risk.clone());
     Ok(World {
         routes,
-        policy: Policy::new(config.rules.clone(), version).with_risk(config.risk.clone()),
+        policies: (0..config.edge.workers.max(1)).map(|_| policy.apart()).collect(),
+        policy,
         sign_in,
         sessions: base.sessions.clone(),
         directory: base.directory.clone(),

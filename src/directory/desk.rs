@@ -38,6 +38,8 @@ pub(super) struct Desk {
     pub(super) wake: Wake,
     /// Held while permissions are proven, so that nobody proves them twice at once.
     pub(super) proving: tokio::sync::Mutex<Option<Tick>>,
+    /// Held while a switch is read, changed and written.
+    switching: tokio::sync::Mutex<()>,
     /// A job was refused: the token may be older than the permissions.
     doubted: AtomicBool,
 }
@@ -74,6 +76,7 @@ impl Desk {
             board: Mutex::new(board),
             wake: Wake::default(),
             proving: tokio::sync::Mutex::default(),
+            switching: tokio::sync::Mutex::default(),
             doubted: AtomicBool::new(true),
         })
     }
@@ -126,8 +129,10 @@ impl Desk {
         self.board().switches
     }
 
-    /// Makes a switch durable, then lets it count.
+    /// Makes a switch durable, then lets it count. One after the other: who notes a permission must not write back an
+    /// upload that was turned off meanwhile.
     pub(super) async fn switch(&self, change: impl FnOnce(&mut Switches)) -> Result<(), StoreError> {
+        let _turn = self.switching.lock().await;
         let before = self.upload_status();
         let mut switches = self.switches();
         change(&mut switches);

@@ -43,6 +43,9 @@ enum Fault {
     /// Some of what came could not be read.
     #[error("{0} items could not be read; nobody is removed until a whole reading succeeds")]
     Incomplete(usize),
+    /// Upload was turned off in the middle.
+    #[error("data upload was turned off while it was read; what had not been taken yet is read again")]
+    UploadOff,
 }
 
 impl Fault {
@@ -51,13 +54,14 @@ impl Fault {
             Self::Graph(error) => error.word(),
             Self::Store(_) => "store",
             Self::Incomplete(_) => "incomplete",
+            Self::UploadOff => "upload_off",
         }
     }
 
     const fn retry_after(&self) -> Option<std::time::Duration> {
         match self {
             Self::Graph(error) => error.retry_after(),
-            Self::Store(_) | Self::Incomplete(_) => None,
+            Self::Store(_) | Self::Incomplete(_) | Self::UploadOff => None,
         }
     }
 }

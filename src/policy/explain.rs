@@ -134,6 +134,10 @@ struct Trail {
 }
 
 impl Notes for Trail {
+    fn wants_all(&self) -> bool {
+        true
+    }
+
     fn exempt(&mut self) {
         self.exempt = true;
     }

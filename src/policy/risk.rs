@@ -15,10 +15,12 @@
 
 mod doubt;
 mod judge;
+mod levels;
 mod view;
 
 pub use doubt::{Doubt, OnDoubt, RiskSettings};
 pub(super) use judge::{Scope, judge};
+pub(super) use levels::Levels;
 pub(super) use view::View;
 
 use std::sync::Arc;
@@ -196,13 +198,18 @@ impl RiskRule {
 impl RiskIs {
     /// Whether somebody without any risk can be meant.
     pub(super) fn may_be_none(&self) -> bool {
-        let level = self.levels.is_empty() || self.levels.contains(&RiskLevel::None);
+        let level = self.may_be_at(RiskLevel::None);
         let state = self.states.is_empty() || self.states.contains(&RiskState::None);
         level && state && self.detections.is_empty()
     }
 
+    /// Whether an account at this level can be meant.
+    fn may_be_at(&self, level: RiskLevel) -> bool {
+        self.levels.is_empty() || self.levels.contains(&level)
+    }
+
     fn missed(&self, view: &View<'_>, now: UnixTime) -> Option<Condition> {
-        if !self.levels.is_empty() && !self.levels.contains(&view.level) {
+        if !self.may_be_at(view.level) {
             return Some(Condition::RiskLevel);
         }
         if !self.states.is_empty() && !self.states.contains(&view.state) {

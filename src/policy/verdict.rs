@@ -51,7 +51,7 @@ pub enum Reason {
     RuleAllowsAnyone,
     /// An access rule blocked it.
     RuleBlocks,
-    /// A block rule names a group and the person's groups are not known, so the rule is taken to match.
+    /// A rule that does not let in names a group and the person's groups are not known, so it is taken to match.
     GroupsUnknown,
     /// No rule matched; the default for private apps is to block.
     NoRuleMatched,
@@ -124,10 +124,13 @@ impl Reason {
     pub const fn may_give(self, verdict: Verdict) -> bool {
         match self {
             Self::RuleAllows | Self::RuleAllowsAnyone => matches!(verdict, Verdict::Allow),
-            Self::RuleAsks => matches!(verdict, Verdict::Monitor | Verdict::Warn | Verdict::Challenge),
-            Self::RiskRule | Self::RiskTooOld | Self::RiskUnknown | Self::RiskUnavailable => {
-                !matches!(verdict, Verdict::Allow)
-            }
+            // A challenge that nothing can satisfy blocks, and one of a group whose membership is not known is kept.
+            Self::RuleAsks
+            | Self::GroupsUnknown
+            | Self::RiskRule
+            | Self::RiskTooOld
+            | Self::RiskUnknown
+            | Self::RiskUnavailable => !matches!(verdict, Verdict::Allow),
             _ => matches!(verdict, Verdict::Block),
         }
     }

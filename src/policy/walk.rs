@@ -33,6 +33,10 @@ use super::{Decision, Reason, Rule, Step, Verdict, Who};
 
 /// Who wants to hear what was found on the way. Deciding does not.
 pub(super) trait Notes {
+    /// Whether the risk rules after the first block are to be heard as well.
+    fn wants_all(&self) -> bool {
+        false
+    }
     /// The person is exempt from risk control.
     fn exempt(&mut self) {}
     /// What a risk rule found and, if it matched, what is left of its verdict.

@@ -87,25 +87,33 @@ pub struct Foreseen {
 impl Actions {
     /// Carries tasks out and listens to the directory until `stop` ends.
     pub async fn run_background(self, stop: impl Future<Output = ()> + Send) {
-        let stopping = CancellationToken::new();
+        let closing = self.inner.closing.clone();
+        let told = async {
+            stop.await;
+            closing.cancel();
+        };
+        // Side by side: a look at ten thousand people must not put the end off.
+        tokio::join!(told, self.work_and_listen(&closing));
+    }
+
+    async fn work_and_listen(&self, closing: &CancellationToken) {
         let mut workers = JoinSet::new();
         for tenant in self.inner.tenants.clone() {
-            let (actions, stopping) = (self.clone(), stopping.clone());
-            workers.spawn(async move { actions.work(tenant, &stopping).await });
+            let (actions, closing) = (self.clone(), closing.clone());
+            workers.spawn(async move { actions.work(tenant, &closing).await });
         }
         let mut heard = self.inner.directory.subscribe();
-        let mut stop = std::pin::pin!(stop);
         self.look_at_everybody().await;
         let mut cleaned = self.inner.clock.tick();
         loop {
             tokio::select! {
-                () = &mut stop => break,
+                () = closing.cancelled() => break,
                 affected = heard.recv() => match affected {
                     Ok(Affected::People(people)) => self.look_at(&people).await,
                     Ok(Affected::Everybody(_)) | Err(RecvError::Lagged(_)) => self.look_at_everybody().await,
                     Ok(Affected::Nobody) => {}
                     // The directory lives as long as this does; without it there is nothing to hear.
-                    Err(RecvError::Closed) => { stop.await; break }
+                    Err(RecvError::Closed) => { closing.cancelled().await; break }
                 },
                 () = self.inner.look.notified() => self.look_at_everybody().await,
                 () = tokio::time::sleep(SWEEP) => self.look_again().await,
@@ -116,7 +124,6 @@ impl Actions {
                 self.forget_old().await;
             }
         }
-        stopping.cancel();
         let ended = async { while workers.join_next().await.is_some() {} };
         // A call under way may finish, so that it need not be asked again; one that hangs is asked at the next start.
         let _in_time = tokio::time::timeout(LAST_CALLS, ended).await;
@@ -165,6 +172,9 @@ impl Actions {
 
     pub(super) async fn look_at(&self, people: &[UserKey]) {
         for user in people {
+            if self.inner.closing.is_cancelled() {
+                return;
+            }
             self.consider(*user).await;
         }
     }

@@ -165,16 +165,22 @@ impl Actions {
 
     async fn set_hold(&self, task: &mut Task, reach: Reach, on: bool) -> Result<Option<String>, StoreError> {
         let user = task.order.user;
+        // Two at once, each of one half, would each write back what the other has just changed.
+        let _turn = self.inner.holding.lock().await;
         let before = self.standing(user).hold;
         let after = Hold {
             private: if reach.private() { on } else { before.private },
             internet: if reach.internet() { on } else { before.internet },
         };
-        // Kept from the first try: after a crash everything would look as if it had been so before.
+        // Kept from the first try, and before anything is done: after a crash everything would look as if it had been so
+        // before, and nothing would be taken back.
         if on && task.newly.is_none() {
             let newly =
                 Hold { private: after.private && !before.private, internet: after.internet && !before.internet };
             task.newly = Reach::of(newly);
+            if task.newly.is_some() {
+                self.inner.ledger.lock().await.change(task.clone()).await?;
+            }
         }
         self.inner.directory.set_hold(user, after).await?;
         Ok(None)

@@ -204,6 +204,9 @@ pub enum By {
 }
 
 impl By {
+    /// The name of whoever shows the token of the admin API. It does not tell people apart.
+    pub const TOKEN: &str = "local";
+
     /// Nobody looks before it is done, hence the brakes.
     #[must_use]
     pub const fn is_automatic(&self) -> bool {

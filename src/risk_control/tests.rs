@@ -22,6 +22,7 @@ use crate::facts::{
 };
 use crate::peers::Peers;
 use crate::session::{self, NewSession};
+use crate::store::StoreError;
 
 const START: UnixTime = UnixTime(1_800_000_000);
 const HOUR: Duration = Duration::from_secs(3600);
@@ -105,7 +106,13 @@ impl World {
 
     fn open(&self) -> Running {
         let clock: SharedClock = Arc::clone(&self.clock) as SharedClock;
-        let store = Store::open(self.dir.path()).unwrap();
+        // A thread of the one before may still be letting go of the file.
+        let store = loop {
+            match Store::open(self.dir.path()) {
+                Err(StoreError::Locked { .. }) => std::thread::yield_now(),
+                opened => break opened.unwrap(),
+            }
+        };
         let keyring = Arc::new(Keyring::open(self.dir.path()).unwrap());
         let config = session::Config { absolute: 30 * DAY, idle: 30 * DAY, capacity: 1000 };
         let sessions =

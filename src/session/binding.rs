@@ -35,7 +35,8 @@ impl Sessions {
         let sealed = binding.seal(&inner.keyring, &cookie)?;
         let mut batch = Batch::new();
         batch.put_if((Table::Sessions, &session.key.0), Table::HostBindings, &cookie.0, &sealed);
-        let dropped = inner.index().entry(&session.key).ok_or(SessionError::Over)?.add_cookie(cookie, host, most);
+        let host = inner.hosts.text(host);
+        let dropped = inner.index().entry(&session.key).ok_or(SessionError::Over)?.add_cookie(cookie, &host, most);
         for old in dropped {
             batch.delete(Table::HostBindings, &old.0);
             inner.cache.invalidate(&old);

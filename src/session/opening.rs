@@ -1,9 +1,10 @@
 //! Reading all sessions at the start: what is alive goes into the index, what is over is marked for deletion.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 use std::time::Duration;
 
+use super::hosts::Hosts;
 use super::index::{Entry, Index};
 use super::pulse::Pulse;
 use super::record::{Binding, LastUse, Record};
@@ -14,6 +15,7 @@ use crate::store::{Keyring, Store, Table};
 /// What the store holds.
 pub(super) struct Found {
     pub(super) index: Index,
+    pub(super) hosts: Hosts,
     /// Sessions that are over, with their cookies.
     pub(super) over: HashMap<SessionKey, Vec<CookieKey>>,
     /// Records that do not open: edited, moved, or sealed with a key that is gone. They are no sessions, and stay
@@ -35,7 +37,8 @@ pub(super) fn read_all(
             last_uses.insert(key, last_use);
         }
     })?;
-    let mut found = Found { index: Index::default(), over: HashMap::new(), unreadable: 0 };
+    let (index, hosts) = (Index::default(), Hosts::default());
+    let mut found = Found { index, hosts, over: HashMap::new(), unreadable: 0 };
     let mut unreadable = HashSet::new();
     let mut alive = Vec::new();
     store.scan(Table::Sessions, |bytes, sealed| {
@@ -48,16 +51,13 @@ pub(super) fn read_all(
             return;
         };
         match pulse(config, clock, &record, last_uses.remove(&key)) {
-            Some(pulse) => alive.push((key, entry(record, pulse))),
+            Some(pulse) => alive.push((key, Box::new(Entry::new(&record, Arc::new(pulse))))),
             None => drop(found.over.insert(key, Vec::new())),
         }
     })?;
     // Last uses whose session is gone.
     found.over.extend(last_uses.into_keys().filter(|key| !unreadable.contains(key)).map(|key| (key, Vec::new())));
-    // Oldest first, the order in which a person's sessions give way.
-    alive.sort_by_key(|(_, entry)| entry.created);
-    let now = clock.tick();
-    alive.into_iter().for_each(|(key, entry)| found.index.insert(key, entry, now));
+    found.index = Index::of(alive, clock.tick());
     found.unreadable += unreadable.len();
 
     store.scan(Table::HostBindings, |bytes, sealed| {
@@ -68,7 +68,7 @@ pub(super) fn read_all(
             return;
         };
         match found.index.entry(&binding.session) {
-            Some(entry) => entry.cookies.push((cookie, binding.host)),
+            Some(entry) => entry.push_cookie(cookie, found.hosts.text(&binding.host)),
             None if unreadable.contains(&binding.session) => {}
             None => found.over.entry(binding.session).or_default().push(cookie),
         }
@@ -96,21 +96,6 @@ fn pulse(config: &Config, clock: &SharedClock, record: &Record, last_use: Option
         pulse.mark_unsaved();
     }
     Some(pulse)
-}
-
-fn entry(record: Record, pulse: Pulse) -> Entry {
-    Entry {
-        user: record.subject.user,
-        name: Arc::clone(&record.subject.name),
-        email: Arc::clone(&record.subject.email),
-        sid: record.sid.as_deref().map(Arc::from),
-        created: record.created,
-        authenticated: record.authenticated,
-        expires: record.expires,
-        pulse: Arc::new(pulse),
-        live: Weak::new(),
-        cookies: Vec::new(),
-    }
 }
 
 fn session_key(bytes: &[u8]) -> Option<SessionKey> {

@@ -282,12 +282,14 @@ async fn risky(
     }
 }
 
-/// What was under way when upload was turned off is dropped.
+/// What was under way when upload was turned off is dropped, and the reading with it: if it went on, and upload were
+/// turned on again before its end, whoever was dropped would count as not listed.
 async fn apply(desk: &Desk, risk: RiskUpdate) -> Result<(), Fault> {
-    if desk.upload() {
-        let update = Update { risk: Some(risk), ..Update::default() };
-        desk.office.directory.apply(desk.tenant, update).await?;
+    if !desk.upload() {
+        return Err(Fault::UploadOff);
     }
+    let update = Update { risk: Some(risk), ..Update::default() };
+    desk.office.directory.apply(desk.tenant, update).await?;
     Ok(())
 }
 

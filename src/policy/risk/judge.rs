@@ -6,16 +6,16 @@ use crate::facts::{Destination, Facts, Subject};
 use crate::policy::ask::{Ask, Asks};
 use crate::policy::rule::Finding;
 use crate::policy::walk::Notes;
-use crate::policy::{Reason, Step, StepUp};
+use crate::policy::{Reason, Step, StepUp, Verdict};
 
-use super::{AppRisk, Doubt, OnDoubt, RiskRule, RiskSettings, View};
+use super::{AppRisk, Doubt, Levels, OnDoubt, RiskRule, RiskSettings, View};
 
 /// What risk control knows of the app that is asked for.
 #[derive(Clone, Copy)]
 pub(in crate::policy) struct Scope<'p> {
     pub(in crate::policy) rules: &'p [Arc<RiskRule>],
-    /// Those that can match somebody whom the provider lists no risk of.
-    pub(in crate::policy) unlisted: &'p [Arc<RiskRule>],
+    /// The same by level; without it all are read.
+    pub(in crate::policy) levels: Option<&'p Levels>,
     pub(in crate::policy) settings: &'p RiskSettings,
     pub(in crate::policy) app: AppRisk,
 }
@@ -35,10 +35,15 @@ pub(in crate::policy) fn judge<'p>(
     let known = View::of(facts.standing);
     let doubts = scope.settings.doubts(&scope.app, &known, facts);
     let low = doubts.iter().flatten().any(|(_, outcome)| *outcome == OnDoubt::Low);
-    let view = if low { known.at_least_low() } else { known };
-    let rules = if view.reading.is_none() && !low { scope.unlisted } else { scope.rules };
+    // Where a level is assumed besides the known one, either may be what a rule is about.
+    let levels = scope.levels.filter(|_| !low);
+    let rules = levels.map_or(scope.rules, |levels| levels.of(&known));
     for rule in rules {
-        let finding = examine(rule, subject, facts, &view);
+        let mut finding = examine(rule, subject, facts, &known);
+        if low && matches!(finding, Finding::Misses(_)) {
+            // What is assumed comes on top of what is known: a doubt lifts nothing.
+            finding = examine(rule, subject, facts, &known.at_least_low());
+        }
         if !matches!(finding, Finding::Matches | Finding::MatchesForUnknownGroups) {
             notes.risk(rule, finding, None);
             continue;
@@ -50,11 +55,16 @@ pub(in crate::policy) fn judge<'p>(
             rule: Some(&rule.name),
             step_up: rule.step_up,
         };
-        notes.risk(rule, finding, Some(asks.add(ask, view.reading, facts)));
+        let left = asks.add(ask, known.reading, facts);
+        notes.risk(rule, finding, Some(left));
+        if left == Verdict::Block && !notes.wants_all() {
+            // The first block is the answer, whatever else there is.
+            return asks;
+        }
     }
     for (doubt, outcome) in doubts.into_iter().flatten() {
         let ask = in_doubt(doubt, outcome, scope.settings.step_up);
-        notes.doubt(doubt, outcome, asks.add(ask, view.reading, facts));
+        notes.doubt(doubt, outcome, asks.add(ask, known.reading, facts));
     }
     asks
 }

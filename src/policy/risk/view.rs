@@ -13,7 +13,7 @@ pub(in crate::policy) struct View<'a> {
     /// The reading behind it, if the provider lists the account.
     pub(in crate::policy) reading: Option<&'a RiskReading>,
     /// Dismissed, remediated or confirmed safe.
-    is_closed: bool,
+    pub(super) is_closed: bool,
 }
 
 impl<'a> View<'a> {

@@ -56,6 +56,31 @@ fn rs_04_every_source_that_does_not_answer_has_its_configured_outcome_and_none_i
     }
 }
 
+/// RS-02: what is assumed for want of knowledge is added to what is known; it replaces nothing that blocks.
+#[test]
+fn assuming_a_low_risk_lifts_no_rule_that_matches_what_is_known() {
+    let compromised = RiskRule {
+        risk: RiskIs { states: vec![RiskState::ConfirmedCompromised], ..RiskIs::default() },
+        ..risk_rule("compromised", RiskLevel::High, Block)
+    };
+    let mut control = doubting(OnDoubt::Low);
+    control.rules.extend([compromised, risk_rule("hidden", RiskLevel::Hidden, Block)]);
+    let policy = over_all(control);
+    for (level, state, rule) in [
+        (RiskLevel::Hidden, RiskState::ConfirmedCompromised, "compromised"),
+        (RiskLevel::None, RiskState::ConfirmedCompromised, "compromised"),
+        (RiskLevel::Hidden, RiskState::AtRisk, "hidden"),
+    ] {
+        for source in [RiskSource::Answers, RiskSource::NoPermission] {
+            let mut scene = Scene::new();
+            scene.feed.source = source;
+            scene.standing.risk = Some(AccountRisk { reading: reading(level, state), detections: [].into() });
+            let expected = (Block, Reason::RiskRule, Some(rule));
+            assert_eq!(short(&scene.decide(&policy)), expected, "{level:?} {state:?} {source:?}");
+        }
+    }
+}
+
 #[test]
 fn each_source_has_a_key_of_its_own() {
     let sources = RiskSource::ALL.into_iter().filter(|source| *source != RiskSource::Answers);

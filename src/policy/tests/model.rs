@@ -113,20 +113,23 @@ fn risk_wants(control: &RiskControl, subject: &Subject, facts: &Facts<'_>) -> Wa
     let worse = !closed && matches!(level, RiskLevel::Low | RiskLevel::Medium | RiskLevel::High);
     let assumed = low && !worse;
     for rule in control.rules.iter().filter(concerns) {
-        let set_aside = closed && !assumed && rule.risk.states.is_empty();
-        let (level, state) = match (assumed, set_aside) {
-            (true, _) => (RiskLevel::Low, RiskState::AtRisk),
-            (_, true) => (RiskLevel::None, RiskState::None),
-            _ => (level, state),
+        let risk_fits = |assumed: bool| {
+            let set_aside = closed && !assumed && rule.risk.states.is_empty();
+            let (level, state) = match (assumed, set_aside) {
+                (true, _) => (RiskLevel::Low, RiskState::AtRisk),
+                (_, true) => (RiskLevel::None, RiskState::None),
+                _ => (level, state),
+            };
+            let seen = risk.filter(|_| !set_aside).map_or(&[][..], |(_, detections)| detections);
+            let detected = |wanted: &str| seen.iter().any(|found| **found == *wanted);
+            let age = risk.map(|(reading, _)| NOW - reading.updated.0);
+            (rule.risk.levels.is_empty() || rule.risk.levels.contains(&level))
+                && (rule.risk.states.is_empty() || rule.risk.states.contains(&state))
+                && (rule.risk.detections.is_empty() || rule.risk.detections.iter().any(|wanted| detected(wanted)))
+                && rule.risk.older_than.is_none_or(|least| age.is_none_or(|age| age > least.as_secs()))
+                && rule.risk.newer_than.is_none_or(|most| age.is_none_or(|age| age < most.as_secs()))
         };
-        let seen = risk.filter(|_| !set_aside).map_or(&[][..], |(_, detections)| detections);
-        let detected = |wanted: &str| seen.iter().any(|found| **found == *wanted);
-        let age = risk.map(|(reading, _)| NOW - reading.updated.0);
-        let fits = (rule.risk.levels.is_empty() || rule.risk.levels.contains(&level))
-            && (rule.risk.states.is_empty() || rule.risk.states.contains(&state))
-            && (rule.risk.detections.is_empty() || rule.risk.detections.iter().any(|wanted| detected(wanted)))
-            && rule.risk.older_than.is_none_or(|least| age.is_none_or(|age| age > least.as_secs()))
-            && rule.risk.newer_than.is_none_or(|most| age.is_none_or(|age| age < most.as_secs()))
+        let fits = (risk_fits(false) || (assumed && risk_fits(true)))
             && in_list(&rule.except.users, &rule.except.groups, subject, facts) != Some(true)
             && when_fits(&rule.when, facts);
         let about = match &rule.who {
@@ -357,6 +360,7 @@ proptest! {
             prop_assert!(decision.step != Step::RiskControl && decision.step != Step::Account, "a stranger has no account");
             return Ok(());
         };
+        prop_assert!(decision.reason.may_give(decision.verdict), "metrics would not show {:?}", decision);
         let rule = decision.rule.as_deref().map(str::to_owned);
         prop_assert_eq!((decision.verdict, decision.reason, rule, decision.needs.map(|context| context.0)), expected);
     }

@@ -240,3 +240,35 @@ async fn a_preview_tells_whom_a_rule_would_hit_and_changes_nothing() {
     assert!(running.actions.list(&Filter { user: None, state: None, limit: 10 }).await.is_empty());
     assert!(running.actions.brakes().await.stopped.is_none());
 }
+
+#[tokio::test]
+async fn rules_cannot_use_up_what_people_need_to_act_by_hand() {
+    let mut world = World::wanting(&[ActionKind::Disable]);
+    world.settings.approval = Approval::Automatic;
+    world.settings.quota_per_hour = 1_000;
+    let running = world.open();
+    let people: Vec<UserKey> = (1..=MOST_OPEN as u128 + 5).map(user).collect();
+    running.readings(&people, RiskLevel::High, RiskState::AtRisk).await;
+    running.actions.look_at(&people).await;
+    assert_eq!(running.actions.list(&Filter { limit: 1_000, ..Filter::default() }).await.len(), MOST_OPEN);
+    let task = running.actions.submit(by_hand(ActionKind::SignOut, user(9_999))).await;
+    assert!(task.is_ok(), "{task:?}");
+}
+
+#[tokio::test]
+async fn the_end_of_the_process_does_not_wait_for_a_look_at_everybody() {
+    let mut world = World::wanting(&[ActionKind::Disable]);
+    world.settings.dry_run = true;
+    let running = world.open();
+    let people: Vec<UserKey> = (1..=300).map(user).collect();
+    running.readings(&people, RiskLevel::High, RiskState::AtRisk).await;
+    let all = Filter { limit: 1_000, ..Filter::default() };
+    let begun = async {
+        while running.actions.list(&all).await.is_empty() {
+            tokio::task::yield_now().await;
+        }
+    };
+    running.actions.clone().run_background(begun).await;
+    let seen = running.actions.list(&all).await.len();
+    assert!((1..300).contains(&seen), "{seen}");
+}

@@ -173,3 +173,66 @@ async fn a_watch_lasts_as_long_as_configured() {
     running.actions.submit(by_hand(ActionKind::Unwatch, user(1))).await.unwrap();
     assert_eq!(running.actions.standing(user(1)).watched_until, UnixTime(0));
 }
+
+#[tokio::test]
+async fn whoever_hangs_up_in_the_middle_leaves_no_task_half_begun() {
+    let world = World::new();
+    let running = world.open();
+    for n in 1..=4_u32 {
+        let mut order = Box::pin(running.actions.submit(by_hand(ActionKind::Disable, user(n.into()))));
+        // Further with each: before the intention is written, and after.
+        for _ in 0..n {
+            let _waits = futures_poll(order.as_mut()).await;
+        }
+        drop(order);
+        let task = async {
+            loop {
+                let filter = Filter { user: Some(user(n.into())), state: None, limit: 1 };
+                if let Some(task) = running.actions.list(&filter).await.pop().filter(|task| task.done_here) {
+                    return task;
+                }
+                tokio::task::yield_now().await;
+            }
+        };
+        let task = tokio::time::timeout(Duration::from_secs(10), task).await.expect("the task goes on");
+        assert!(!running.actions.inner.ledger.lock().await.is_running(task.id));
+        running.work().await;
+        assert_eq!(running.states(user(n.into())).await, [(ActionKind::Disable, "successful")]);
+    }
+}
+
+/// Polls once, then lets others go on.
+async fn futures_poll<F: Future + Unpin>(mut future: F) -> bool {
+    let ready = std::future::poll_fn(|context| {
+        std::task::Poll::Ready(std::pin::Pin::new(&mut future).poll(context).is_ready())
+    })
+    .await;
+    tokio::task::yield_now().await;
+    ready
+}
+
+#[tokio::test]
+async fn two_blocks_at_once_of_one_half_each_leave_both_blocked() {
+    let world = World::new();
+    let running = world.open();
+    let orders = [Reach::Private, Reach::Internet].map(|reach| by_hand(ActionKind::Block(reach), user(1)));
+    let [one, two] = orders.map(|order| running.actions.submit(order));
+    let (one, two) = tokio::join!(one, two);
+    assert_eq!((one.unwrap().state.word(), two.unwrap().state.word()), ("successful", "successful"));
+    let hold = running.actions.standing(user(1)).hold;
+    assert!(hold.private && hold.internet, "{hold:?}");
+}
+
+#[tokio::test]
+async fn the_token_is_nobodys_second_person() {
+    let mut world = World::new();
+    world.settings.approval = Approval::All;
+    let running = world.open();
+    let token: Arc<str> = By::TOKEN.into();
+    let of_ann = running.actions.submit(by_hand(ActionKind::SignOut, user(1))).await.unwrap();
+    let of_token = Order::of_person(ActionKind::SignOut, user(2), Arc::clone(&token));
+    let of_token = running.actions.submit(of_token).await.unwrap();
+    assert!(matches!(running.actions.approve(of_ann.id, &token).await, Err(Refused::SamePerson)));
+    assert!(matches!(running.actions.approve(of_token.id, &"ann".into()).await, Err(Refused::SamePerson)));
+    assert!(running.actions.approve(of_ann.id, &"ben".into()).await.is_ok());
+}
