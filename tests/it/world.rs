@@ -3,6 +3,7 @@
 pub(crate) mod browser;
 pub(crate) mod certs;
 pub(crate) mod gateway;
+pub(crate) mod graph;
 pub(crate) mod http2;
 pub(crate) mod load;
 pub(crate) mod page;
