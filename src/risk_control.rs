@@ -157,6 +157,9 @@ pub enum Refused {
         "another person than the one who asked has to approve it, and both signed in by name; the token names nobody"
     )]
     SamePerson,
+    /// The rule that wanted it is gone, or the risk it was about.
+    #[error("no rule asks for it any more: the risk or the rules have changed since")]
+    OutOfDate,
     /// The task is past that, or was never there.
     #[error("the task is {0}, so this cannot be done to it")]
     WrongState(&'static str),

@@ -34,23 +34,28 @@ impl Accounts {
         // Listening begins before looking, so that nothing falls in between.
         let mut heard = self.directory.subscribe();
         let mut stop = std::pin::pin!(stop);
-        self.look_at(&self.sessions.people()).await;
+        let mut people = self.sessions.people();
         loop {
+            // What is not ended yet at the end is ended at the next start, before anybody is served for long.
+            tokio::select! {
+                () = &mut stop => return,
+                () = self.look_at(&people) => {}
+            }
             let affected = tokio::select! {
                 () = &mut stop => return,
                 affected = heard.recv() => affected,
             };
-            match affected {
-                Ok(Affected::Nobody) => {}
-                Ok(Affected::People(people)) => self.look_at(&people).await,
+            people = match affected {
+                Ok(Affected::Nobody) => Vec::new(),
+                Ok(Affected::People(people)) => people,
                 Ok(Affected::Everybody(tenant)) => {
                     let mut people = self.sessions.people();
                     people.retain(|user| user.tenant == tenant);
-                    self.look_at(&people).await;
+                    people
                 }
-                Err(RecvError::Lagged(_)) => self.look_at(&self.sessions.people()).await,
+                Err(RecvError::Lagged(_)) => self.sessions.people(),
                 Err(RecvError::Closed) => return stop.await,
-            }
+            };
         }
     }
 

@@ -218,6 +218,14 @@ impl Actions {
         fresh && clear && standing.account != Account::Deleted
     }
 
+    /// Whether a rule's task is certainly about something that is no more. While that cannot be told a person may decide.
+    pub(super) fn is_outdated(&self, task: &Task, standing: &Standing) -> bool {
+        let (By::Rule(rule), user) = (&task.order.by, task.order.user) else { return false };
+        let asks = |wanted: &Wanted| wanted.rule == *rule && wanted.kind == task.order.kind;
+        self.is_certain(user, standing)
+            && !self.wanted(user, standing).is_some_and(|(wanted, _)| wanted.iter().any(asks))
+    }
+
     async fn take_back(&self, user: UserKey, standing: &Standing, wanted: &[Wanted]) {
         let (settings, now) = (self.settings(), self.inner.clock.now());
         let orders: Vec<Order> = {

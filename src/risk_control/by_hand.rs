@@ -29,6 +29,9 @@ impl Actions {
                 return Err(Refused::SamePerson);
             }
             let (standing, now) = (self.standing(task.order.user), self.inner.clock.now());
+            if self.is_outdated(&task, &standing) {
+                return Err(Refused::OutOfDate);
+            }
             if task.order.by.is_automatic() {
                 let scene = Scene { settings: &settings, ledger: &ledger, standing: &standing, now };
                 if let Some(brake) = scene.lasting(&task.order) {

@@ -163,7 +163,7 @@ impl Actions {
         }
     }
 
-    async fn set_hold(&self, task: &mut Task, reach: Reach, on: bool) -> Result<Option<String>, StoreError> {
+    pub(super) async fn set_hold(&self, task: &mut Task, reach: Reach, on: bool) -> Result<Option<String>, StoreError> {
         let user = task.order.user;
         // Two at once, each of one half, would each write back what the other has just changed.
         let _turn = self.inner.holding.lock().await;

@@ -51,7 +51,7 @@ pub(super) fn routes<S: SessionControl>() -> Vec<Route<S>> {
             "Approves an action that waits for a second person.",
             post(approve::<S>),
         )
-        .may_say(one),
+        .may_say(APPROVE),
         Route::new::<TaskLine>("post", "/api/v1/actions/{id}/cancel", "Calls an action off.", post(cancel::<S>))
             .may_say(one),
         Route::new::<TaskLine>("post", "/api/v1/actions/{id}/undo", "Takes an action back.", post(undo::<S>))
@@ -210,6 +210,7 @@ const fn word(refused: &Refused) -> (StatusCode, &'static str) {
         Refused::UnknownTask => (StatusCode::NOT_FOUND, "no_such_task"),
         Refused::KeyReused(_) => (StatusCode::CONFLICT, "key_reused"),
         Refused::SamePerson => (StatusCode::CONFLICT, "same_person"),
+        Refused::OutOfDate => (StatusCode::CONFLICT, "out_of_date"),
         Refused::WrongState(_) => (StatusCode::CONFLICT, "wrong_state"),
         Refused::UnderWay => (StatusCode::CONFLICT, "under_way"),
         Refused::CannotBeUndone(_) => (StatusCode::CONFLICT, "cannot_be_undone"),
@@ -228,6 +229,17 @@ fn caller(by: &Admin) -> Arc<str> {
 fn error(status: StatusCode, word: &'static str) -> Response {
     Problem::new(status, word).into_response()
 }
+
+/// What approving may be refused with.
+const APPROVE: &[(u16, &str)] = &[
+    (404, "no_such_task"),
+    (409, "wrong_state"),
+    (409, "same_person"),
+    (409, "out_of_date"),
+    (409, "braked"),
+    (503, "too_many_tasks"),
+    (503, "store_unavailable"),
+];
 
 /// What ordering may be refused with.
 const ORDER: &[(u16, &str)] = &[

@@ -1,12 +1,14 @@
 //! Identity and access as a whole: the one provider, and each tenant with its permissions, readings and sign-in.
 
 use axum::extract::State;
+use axum::extract::rejection::JsonRejection;
 use axum::routing::{get, post};
 use axum::{Extension, Json};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Route;
+use super::tenants::bad_body;
 use crate::admin::change::Change;
 use crate::admin::guard::Ends;
 use crate::admin::problem::Problem;
@@ -25,7 +27,7 @@ pub(super) fn routes<S: SessionControl>() -> Vec<Route<S>> {
             post(add_provider::<S>),
         )
         .takes::<NewProvider>()
-        .may_say(&[(409, "provider_active")]),
+        .may_say(&[(400, "bad_body"), (409, "provider_active")]),
     ]
 }
 
@@ -187,10 +189,16 @@ async fn add_provider<S: SessionControl>(
     State(services): State<Services<S>>,
     Extension(ends): Extension<Ends>,
     Extension(by): Extension<Admin>,
-    Json(asked): Json<NewProvider>,
+    body: Result<Json<NewProvider>, JsonRejection>,
 ) -> Problem {
+    let asked = match body {
+        Ok(Json(asked)) => asked,
+        Err(error) => return bad_body(&error),
+    };
+    // As much of it as a name can be: it goes into the decision log.
+    let target: String = asked.kind.chars().take(LONGEST_KIND).collect();
     let active = (services.look)().provider;
-    Change { services: &services, ends, by: &by, action: "provider_add", target: &asked.kind }.record("refused", 0);
+    Change { services: &services, ends, by: &by, action: "provider_add", target: &target }.record("refused", 0);
     let tenants: Vec<_> = active.tenants.iter().map(ToString::to_string).collect();
     Problem::conflict("provider_active")
         .says(format!(
@@ -343,3 +351,6 @@ fn sync_line(progress: &Progress) -> SyncLine {
         error: progress.error.clone(),
     }
 }
+
+/// Of a kind of provider that somebody asks for.
+const LONGEST_KIND: usize = 64;

@@ -272,3 +272,22 @@ async fn the_end_of_the_process_does_not_wait_for_a_look_at_everybody() {
     let seen = running.actions.list(&all).await.len();
     assert!((1..300).contains(&seen), "{seen}");
 }
+
+#[tokio::test]
+async fn a_proposal_whose_risk_or_rule_is_gone_is_not_let_go() {
+    let mut world = World::wanting(&[ActionKind::ConfirmCompromised]);
+    world.settings.dry_run = true;
+    let running = world.open();
+    for (n, gone) in [(1, "risk"), (2, "rule")] {
+        running.high(user(n)).await;
+        let task = running.actions.list(&Filter { limit: 1, ..Filter::default() }).await.remove(0);
+        match gone {
+            "risk" => running.risk(user(n), RiskLevel::None, RiskState::Dismissed).await,
+            _ => world.wants.lock().unwrap().clear(),
+        }
+        let refused = running.actions.approve(task.id, &"ben".into()).await;
+        assert!(matches!(refused, Err(Refused::OutOfDate)), "{gone}: {refused:?}");
+        running.work().await;
+    }
+    assert!(world.hands.calls().is_empty());
+}

@@ -103,3 +103,25 @@ async fn a_record_that_does_not_open_stops_what_is_automatic() {
     let stop = running.actions.brakes().await.stopped.unwrap();
     assert_eq!((stop.kind, stop.tenant), (None, None));
 }
+
+#[tokio::test]
+async fn what_a_block_blocked_is_known_after_a_crash_in_the_middle_of_it() {
+    let world = World::new();
+    let id = {
+        let running = world.open();
+        let mut ledger = running.actions.inner.ledger.lock().await;
+        let state = TaskState::InProgress { attempt: 0, next: START };
+        let order = by_hand(ActionKind::Block(Reach::Both), user(1));
+        let mut task = Task::new(ledger.next_id(), order, None, state, START);
+        ledger.add(task.clone()).await.unwrap();
+        drop(ledger);
+        // The block is on disk, and the process dies before the outcome is.
+        running.actions.set_hold(&mut task, Reach::Both, true).await.unwrap();
+        task.id
+    };
+    let running = world.open();
+    running.work().await;
+    assert_eq!(running.actions.get(id).await.unwrap().newly, Some(Reach::Both));
+    running.actions.undo(id, &"ann".into()).await.unwrap();
+    assert_eq!(running.actions.standing(user(1)).hold, crate::facts::Hold::default());
+}

@@ -1,7 +1,7 @@
 //! The three permissions of a tenant: all combinations, each loss, the switch, consent; and what each failure is called.
 
 use portcullis::facts::RiskLevel;
-use portcullis::simulator::{FABRIKAM, MALLORY};
+use portcullis::simulator::{Crowd, FABRIKAM, MALLORY};
 
 use super::*;
 use crate::simulator::browser::encoded;
@@ -212,4 +212,34 @@ async fn consent_opens_one_tenant_and_is_proven_not_believed() {
 
 fn no_fabrikam(world: &mut World) {
     world.app_mut(APP_ID).unwrap().principals.remove(FABRIKAM);
+}
+
+/// Whoever was not taken while upload was off is not for that reason "no longer listed".
+#[tokio::test]
+async fn upload_off_and_on_in_the_middle_of_a_list_clears_nobody() {
+    let rhythm = Rhythm { risk_full: Duration::from_secs(60), ..Rhythm::FAST };
+    let mut stand = Stand::with(Wish { rhythm, world: risky_crowd, ..Wish::default() }).await;
+    stand.until("everything is read", Stand::is_read).await;
+    let all = stand.directory.counts(tenant()).risky;
+    assert!(all >= 40, "{all}");
+    stand.order(Method::PUT, "/sim/v1/graph/settings", json!({ "page_size": 1 })).await;
+    let in_the_middle = |stand: &Stand| {
+        let progress = stand.progress(SyncKind::Risk);
+        progress.phase == Phase::FullRunning && (3..10).contains(&progress.read)
+    };
+    stand.until("the middle of a list", in_the_middle).await;
+    stand.set_upload(false).await.unwrap();
+    let kept = |stand: &Stand| assert_eq!(stand.directory.counts(tenant()).risky, all);
+    stand.set_upload(true).await.unwrap();
+    stand.order(Method::PUT, "/sim/v1/graph/settings", json!({ "page_size": 0 })).await;
+    let answers = |stand: &Stand| {
+        kept(stand);
+        stand.source() == RiskSource::Answers
+    };
+    stand.until("risk is read again", answers).await;
+    kept(&stand);
+}
+
+fn risky_crowd(world: &mut World) {
+    world.tenant_mut(CONTOSO).unwrap().crowd = Crowd::new(60, 1, 60, "crowd.contoso.example");
 }
