@@ -81,6 +81,28 @@ fn when_fits(when: &When, facts: &Facts<'_>) -> bool {
         && !now(&when.not_schedules)
 }
 
+/// What is not known, and what is configured for it.
+fn doubts(
+    control: &RiskControl,
+    of_app: AppRisk,
+    facts: &Facts<'_>,
+    (level, state): (RiskLevel, RiskState),
+) -> Vec<(Reason, OnDoubt)> {
+    let closed = state == RiskState::Dismissed;
+    let mut doubts = vec![];
+    if facts.feed.source != RiskSource::Answers {
+        doubts.push((Reason::RiskUnavailable, control.settings.on_source(facts.feed.source).unwrap()));
+    }
+    if !closed && (matches!(level, RiskLevel::Hidden | RiskLevel::Unknown) || state == RiskState::Unknown) {
+        doubts.push((Reason::RiskUnknown, control.settings.on_unknown));
+    }
+    let most = of_app.max_age.or(control.settings.max_age);
+    if most.is_some_and(|most| NOW - facts.feed.confirmed.0 > most.as_secs()) {
+        doubts.push((Reason::RiskTooOld, of_app.on_stale.unwrap_or(control.settings.on_stale)));
+    }
+    doubts
+}
+
 fn risk_wants(control: &RiskControl, subject: &Subject, facts: &Facts<'_>) -> Wants {
     let mut wants = Wants { all: vec![] };
     let Destination::App { app, .. } = facts.destination;
@@ -98,17 +120,7 @@ fn risk_wants(control: &RiskControl, subject: &Subject, facts: &Facts<'_>) -> Wa
     let risk = facts.standing.risk.as_ref().map(|risk| (risk.reading, &*risk.detections));
     let (level, state) = risk.map_or((RiskLevel::None, RiskState::None), |(r, _)| (r.level, r.state));
     let closed = state == RiskState::Dismissed;
-    let mut doubts = vec![];
-    if facts.feed.source != RiskSource::Answers {
-        doubts.push((Reason::RiskUnavailable, control.settings.on_source(facts.feed.source).unwrap()));
-    }
-    if !closed && (matches!(level, RiskLevel::Hidden | RiskLevel::Unknown) || state == RiskState::Unknown) {
-        doubts.push((Reason::RiskUnknown, control.settings.on_unknown));
-    }
-    let most = of_app.max_age.or(control.settings.max_age);
-    if most.is_some_and(|most| NOW - facts.feed.confirmed.0 > most.as_secs()) {
-        doubts.push((Reason::RiskTooOld, of_app.on_stale.unwrap_or(control.settings.on_stale)));
-    }
+    let doubts = doubts(control, of_app, facts, (level, state));
     let low = doubts.iter().any(|(_, outcome)| *outcome == OnDoubt::Low);
     let worse = !closed && matches!(level, RiskLevel::Low | RiskLevel::Medium | RiskLevel::High);
     let assumed = low && !worse;
