@@ -213,7 +213,9 @@ fn note(flight: &Flight, decision: Decision) -> VerdictChange {
 
 const fn cut_reason(reason: Reason) -> CutReason {
     match reason {
-        Reason::AccountDisabled | Reason::AccountDeleted | Reason::SignInRevoked => CutReason::AccountLost,
+        Reason::AccountDisabled | Reason::AccountDeleted => CutReason::AccountLost,
+        // The word that the session itself ends with; which of the two comes first is chance.
+        Reason::SignInRevoked => CutReason::Revoked,
         _ => CutReason::VerdictChanged,
     }
 }

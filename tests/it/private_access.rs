@@ -3,6 +3,7 @@
 mod addresses;
 mod bodies;
 mod cut;
+mod cut_by_directory;
 mod gate;
 mod headers;
 mod identity;

@@ -64,8 +64,8 @@ impl OpenBook {
         (Entry { book: Arc::clone(self), at }, cut)
     }
 
-    /// Looks at every open yes and takes back those for which `judge` gives a reason. What `judge` takes note of it
-    /// keeps itself; it must be quick, because the worker's next request waits for at most [`STEP`] calls of it.
+    /// Looks at every open yes and takes back those for which `judge` gives a reason; one that has been taken back
+    /// already and has not left yet is not judged again. What `judge` takes note of it keeps itself; it must be quick, because the worker's next request waits for at most [`STEP`] calls of it.
     pub(in crate::access) fn review(&self, mut judge: impl FnMut(&Flight) -> Option<CutReason>) {
         let mut from = 0;
         loop {
@@ -73,6 +73,9 @@ impl OpenBook {
             let mut seen = 0;
             for place in places.all.iter().skip(from).take(STEP) {
                 seen += 1;
+                if place.cut.is_raised() {
+                    continue;
+                }
                 if let Some(reason) = place.flight.as_ref().and_then(&mut judge) {
                     place.cut.raise(reason);
                 }
@@ -169,5 +172,11 @@ mod tests {
         });
         assert_eq!((seen, book.len()), (2 * STEP, 2 * STEP));
         assert_eq!(open.iter().filter(|(_, cut)| cut.is_raised()).count(), STEP);
+        let mut again = 0;
+        book.review(|_| {
+            again += 1;
+            Some(CutReason::VerdictChanged)
+        });
+        assert_eq!(again, STEP, "what was taken back is not taken back twice");
     }
 }

@@ -126,7 +126,7 @@ async fn a_rule_change_ends_the_streams_it_forbids_within_a_second_and_no_others
     assert_eq!(metric(&world, "portcullis_streams_cut_total{reason=\"verdict_changed\"}").await, 4);
 }
 
-fn script(request: &Request) -> Answer {
+pub(super) fn script(request: &Request) -> Answer {
     match request.target() {
         "/ws" => Answer::WebSocketEcho,
         "/events" => Answer::Events { every: Duration::from_millis(20) },
@@ -136,15 +136,15 @@ fn script(request: &Request) -> Answer {
 }
 
 /// One person's open streams: WebSocket, events over both versions, a download.
-struct Streams {
-    socket: WebSocket,
-    events: Raw,
-    http2: Http2,
-    download: Raw,
+pub(super) struct Streams {
+    pub(super) socket: WebSocket,
+    pub(super) events: Raw,
+    pub(super) http2: Http2,
+    pub(super) download: Raw,
 }
 
 impl Streams {
-    async fn open(world: &World, cookie: &str) -> Self {
+    pub(super) async fn open(world: &World, cookie: &str) -> Self {
         let mut streams = Self {
             socket: socket(world, cookie).await,
             events: open(world, cookie, "/events").await,
@@ -157,7 +157,7 @@ impl Streams {
     }
 
     /// Everything still moves.
-    async fn flow(&mut self) {
+    pub(super) async fn flow(&mut self) {
         assert!(self.socket.echo("hello").await.is_some_and(|frame| frame.payload == b"hello"));
         for raw in [&mut self.events, &mut self.download] {
             let length = raw.pending().len();
@@ -200,6 +200,6 @@ async fn until(raw: &mut Raw, end: &[u8]) {
     }
 }
 
-fn asking<'a>(path: &'a str, cookie: &'a str) -> [(&'a str, &'a str); 5] {
+pub(super) fn asking<'a>(path: &'a str, cookie: &'a str) -> [(&'a str, &'a str); 5] {
     [(":method", "GET"), (":scheme", "https"), (":path", path), (":authority", APP), ("cookie", cookie)]
 }
