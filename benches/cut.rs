@@ -113,6 +113,7 @@ tenants = ["{tenant}"]
 client_id = "8d2b6f10-4c9e-4f3a-a6b1-0e7c5d9f2b34"
 client_secret = "file:secret"
 [directory]
+graph = "http://127.0.0.1:9/"
 first = "1d"
 people_every = "1d"
 risk_every = "1d"
@@ -131,7 +132,7 @@ protocol = "http2"
         tenant = TENANT.0
     );
     std::fs::write(dir.join("portcullis.toml"), text).unwrap();
-    std::fs::write(dir.join("secret"), "secret").unwrap();
+    std::fs::write(dir.join("secret"), "a-client-secret").unwrap();
     let rules = "[[rule]]\nname = \"everybody\"\nwho = \"signed_in\"\nverdict = \"allow\"\n";
     std::fs::write(dir.join("rules.toml"), rules).unwrap();
     Config::load(&dir.join("portcullis.toml")).unwrap()
