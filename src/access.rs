@@ -24,8 +24,8 @@ use hyper::body::Incoming;
 use ipnet::IpNet;
 use tokio::task::JoinSet;
 
-use crate::audit::AuditLog;
-use crate::cut::Cut;
+use crate::audit::{AuditLog, EndedBy, Event, SessionId};
+use crate::cut::{Cut, CutReason};
 use crate::directory::Directory;
 use crate::edge::tunnel::TunnelEnds;
 use crate::edge::{Body, Handler};
@@ -109,6 +109,8 @@ pub struct Gateway {
 struct Local {
     number: u64,
     world: Held<World>,
+    /// Where the next generation will be.
+    cell: Arc<Generation<World>>,
     /// This worker's books about each app, by app id.
     apps: Vec<Arc<AppBook>>,
     /// Stands in for the session's signal when a rule allows anyone.
@@ -154,7 +156,7 @@ impl Gateway {
     ) -> Self {
         let worker = metrics.worker(index).unwrap_or_default();
         let upstreams = Arc::new(Upstreams::default().with_tunnel_ends(tunnel_ends));
-        let first = Local::of(world.current(), &metrics, &worker, &upstreams, (&open, index));
+        let first = Local::of(&world, &metrics, &worker, &upstreams, (&open, index));
         Self { world, local: Mutex::new(Arc::new(first)), upstreams, control, ids, metrics, worker, open, index }
     }
 
@@ -162,7 +164,7 @@ impl Gateway {
         let mut local = self.local.lock().unwrap_or_else(PoisonError::into_inner);
         if local.number != self.world.number() {
             let mine = (&self.open, self.index);
-            *local = Arc::new(Local::of(self.world.current(), &self.metrics, &self.worker, &self.upstreams, mine));
+            *local = Arc::new(Local::of(&self.world, &self.metrics, &self.worker, &self.upstreams, mine));
         }
         Arc::clone(&local)
     }
@@ -253,12 +255,36 @@ impl Gateway {
                     served.must_sign_in(local, asked, &request);
                 }
                 served.blocked(local, asked, &request, &refusal);
+                if let Refusal::SignInAgain { person: Some(person), .. } = &refusal {
+                    self.end_revoked(local, person);
+                }
                 match ask::Ask::of(&refusal) {
                     Some(what) => ask::ask(local, asked, request, served, what).await,
                     None => respond::refuse(local, audience, Some(asked.app), &refusal, served),
                 }
             }
         }
+    }
+
+    /// Ends a session whose sign-in no longer counts. While it lived, the sign-in host would send its person straight back
+    /// with it, to be refused again.
+    fn end_revoked(&self, local: &Local, person: &Person) {
+        let (sessions, key, user) = (local.world.sessions.clone(), person.session.key, person.session.user);
+        let (audit, metrics) = (local.world.audit.clone(), Arc::clone(&self.metrics));
+        self.control.spawn(async move {
+            let reason = CutReason::Revoked;
+            match sessions.end(&key, reason).await {
+                Ok(true) => {
+                    metrics.control.session_ended(reason);
+                    let session = SessionId::of(&key.0);
+                    audit.record(Event::SessionEnded { user, session, reason, by: EndedBy::Provider });
+                }
+                Ok(false) => {}
+                Err(error) => {
+                    tracing::error!(error = %error, "an ended session could not be removed from the store yet");
+                }
+            }
+        });
     }
 
     /// The gateway's own endpoints run on the control runtime: nothing they wait for holds up a worker.
@@ -337,13 +363,19 @@ impl Local {
         self.world.policies.get(self.index).unwrap_or(&self.world.policy)
     }
 
+    /// Whether another generation is in place by now.
+    fn is_outdated(&self) -> bool {
+        self.cell.number() != self.number
+    }
+
     fn of(
-        world: Held<World>,
+        cell: &Arc<Generation<World>>,
         metrics: &Metrics,
         worker: &Arc<WorkerMetrics>,
         upstreams: &Upstreams,
         (open, index): (&Arc<OpenBook>, usize),
     ) -> Self {
+        let world = cell.current();
         let book = |app: &Arc<App>| {
             Arc::new(AppBook {
                 name: (*app.name).into(),
@@ -359,6 +391,7 @@ impl Local {
         Self {
             number: world.number(),
             world,
+            cell: Arc::clone(cell),
             apps,
             anonymous: Cut::new(),
             people: gate::KnownPeople::new(),

@@ -16,6 +16,7 @@ mod pulse;
 mod record;
 mod sweep;
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -143,6 +144,8 @@ struct Inner {
     index: Mutex<Index>,
     hosts: Hosts,
     unfinished: Unfinished,
+    /// See [`Sessions::renewals`].
+    renewals: AtomicU64,
 }
 
 impl Sessions {
@@ -168,10 +171,20 @@ impl Sessions {
         let cache = Cache::builder().max_capacity(config.capacity).eviction_policy(EvictionPolicy::lru()).build();
         let cookies = Cookies::new(&keyring);
         let (index, unfinished) = (Mutex::new(found.index), Unfinished::of(found.over));
-        let hosts = found.hosts;
-        Ok(Self {
-            inner: Arc::new(Inner { config, store, keyring, peers, clock, cookies, cache, index, hosts, unfinished }),
-        })
+        let inner = Inner {
+            config,
+            store,
+            keyring,
+            peers,
+            clock,
+            cookies,
+            cache,
+            index,
+            hosts: found.hosts,
+            unfinished,
+            renewals: AtomicU64::new(0),
+        };
+        Ok(Self { inner: Arc::new(inner) })
     }
 
     /// Checks a cookie's MAC for `host`; `None` for anything not made by this gateway for this host. No look-up.
@@ -201,8 +214,9 @@ impl Sessions {
             return Ok(None);
         };
         self.inner.cache.insert(*key, Arc::clone(&session));
-        if session.cut.is_raised() {
-            // It ended while being put there.
+        // The index decides here too: the session may have ended while it was put there, and a cookie that gave way to a
+        // newer one (see `binding`) may still have been on disk when it was read above.
+        if session.cut.is_raised() || !self.inner.leads(key, &session.key) {
             self.inner.cache.invalidate(key);
             return Ok(None);
         }
@@ -337,7 +351,11 @@ impl Sessions {
         refresh_token: Option<Secret<String>>,
     ) -> Result<(), SessionError> {
         let _turn = session.writing.lock().await;
+        let before = session.version();
         session.renew(subject.clone())?;
+        if session.version() != before {
+            self.inner.renewals.fetch_add(1, Ordering::Release);
+        }
         self.inner.index().entry(&session.key).ok_or(SessionError::Over)?.show(&subject);
         let mut record = self.record(&session.key).await?.ok_or(SessionError::Over)?;
         record.subject = subject;
@@ -349,6 +367,12 @@ impl Sessions {
         let mut batch = Batch::new();
         batch.put_if((Table::Sessions, &session.key.0), Table::Sessions, &session.key.0, &sealed);
         Ok(self.inner.store.write(batch).await?)
+    }
+
+    /// Moves whenever the provider said something new of somebody, such as other groups; one load.
+    #[must_use]
+    pub fn renewals(&self) -> u64 {
+        self.inner.renewals.load(Ordering::Acquire)
     }
 
     async fn record(&self, key: &SessionKey) -> Result<Option<Record>, SessionError> {
@@ -384,6 +408,11 @@ impl Sessions {
 impl Inner {
     fn index(&self) -> MutexGuard<'_, Index> {
         self.index.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether this cookie is one of the session's.
+    fn leads(&self, cookie: &CookieKey, session: &SessionKey) -> bool {
+        self.index().entry(session).is_some_and(|entry| entry.cookies.iter().any(|(known, _)| known == cookie))
     }
 
     /// Puts a session that is on disk into the index.

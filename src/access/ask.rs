@@ -29,7 +29,7 @@ impl<'a> Ask<'a> {
     /// What would turn this refusal into a yes; `None` if nothing the person does here can.
     pub(super) fn of(refusal: &'a Refusal) -> Option<Self> {
         match refusal {
-            Refusal::SignIn => Some(Self::SignIn),
+            Refusal::SignIn | Refusal::SignInAgain { .. } => Some(Self::SignIn),
             // Both are remembered with a session, so somebody without one gets one first.
             Refusal::Challenged { person: None, .. } | Refusal::Warned { person: None, .. } => Some(Self::SignIn),
             Refusal::Challenged { decision: Decision { needs: Some(context), .. }, .. } => Some(Self::StepUp(*context)),

@@ -49,9 +49,10 @@ pub(super) async fn pass<B>(
 ) -> Result<Permit, Refusal> {
     loop {
         let person = known(local, asked, request, worker).await?;
-        let decision = local.policy().decide(&facts(person.as_deref(), asked, request));
-        worker.decided(decision.verdict, decision.reason);
+        let facts = facts(person.as_deref(), asked, request);
+        let (decision, source) = (local.policy().decide(&facts), facts.feed.source);
         if !decision.verdict.forwards() {
+            worker.decided(decision.verdict, decision.reason);
             return Err(refused(decision, person));
         }
         let above = person.as_ref().map_or(&local.anonymous, |person| &person.session.cut);
@@ -65,7 +66,14 @@ pub(super) async fn pass<B>(
         };
         let (entry, cut) = local.open.enter(flight, above);
         // Whoever takes a yes back looks into the book once. What changed before this one was in it is seen here.
-        if person.as_ref().is_none_or(|person| person.is_current(&local.world.directory)) {
+        if local.is_outdated() {
+            // A swap: the request may have waited for the store since it took its generation.
+            local.open.came_late();
+        }
+        let still =
+            |person: &Arc<Person>| person.is_current(&local.world.directory) && person.feed.now().source == source;
+        if person.as_ref().is_none_or(still) {
+            worker.decided(decision.verdict, decision.reason);
             return Ok(Permit::new(decision, person, cut, Some(entry)));
         }
     }
@@ -73,7 +81,8 @@ pub(super) async fn pass<B>(
 
 fn refused(decision: Decision, person: Option<Arc<Person>>) -> Refusal {
     match (decision.verdict, decision.reason) {
-        (Verdict::Block, Reason::SignInRequired | Reason::SignInRevoked) => Refusal::SignIn,
+        (Verdict::Block, Reason::SignInRequired) => Refusal::SignIn,
+        (Verdict::Block, Reason::SignInRevoked) => Refusal::SignInAgain { decision, person },
         (Verdict::Challenge, _) => Refusal::Challenged { decision, person },
         (Verdict::Warn, _) => Refusal::Warned { decision, person },
         (Verdict::Block | Verdict::Allow | Verdict::Monitor, _) => Refusal::Blocked { decision, person },
@@ -187,7 +196,8 @@ fn introduced(local: &Local, session: Arc<Session>) -> Person {
     let (subject, passed) = (session.subject(), session.passed());
     let standing = local.world.directory.standing(&subject);
     let feed = local.world.directory.feed(subject.user.tenant);
-    let headers = person::headers(&local.world.identity_headers, &subject, &standing.groups);
+    let subject = person::in_groups(subject, &standing.groups);
+    let headers = person::headers(&local.world.identity_headers, &subject);
     let epoch = AtomicU64::new(epoch);
     Person { session, subject, standing, feed, passed, epoch, headers, version, asserted: CachedAssertion::default() }
 }

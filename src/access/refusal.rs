@@ -11,6 +11,13 @@ use crate::policy::Decision;
 pub(super) enum Refusal {
     /// Nobody is signed in.
     SignIn,
+    /// Somebody is, by a sign-in that no longer counts.
+    SignInAgain {
+        /// What was decided.
+        decision: Decision,
+        /// For whom.
+        person: Option<Arc<Person>>,
+    },
     /// The rules say no.
     Blocked {
         /// What was decided.
@@ -70,9 +77,10 @@ impl Refusal {
     pub(super) const fn word(&self) -> &'static str {
         match self {
             Self::SignIn => "sign_in_required",
-            Self::Blocked { decision, .. } | Self::Warned { decision, .. } | Self::Challenged { decision, .. } => {
-                decision.reason.word()
-            }
+            Self::SignInAgain { decision, .. }
+            | Self::Blocked { decision, .. }
+            | Self::Warned { decision, .. }
+            | Self::Challenged { decision, .. } => decision.reason.word(),
             Self::StoreDown => "store_down",
             Self::BadAuthority => "bad_authority",
             Self::Misdirected => "misdirected",

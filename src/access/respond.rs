@@ -37,7 +37,7 @@ pub(super) fn refuse(
     let (login_url, sign_out) = (format!("{sign_in}{PREFIX}sign-in"), format!("{sign_in}{PREFIX}sign-out"));
     let sign_in_again = format!("{login_url}?prompt=select_account");
     let page = match refusal {
-        Refusal::SignIn => Page::SignInRequired { login_url: &login_url },
+        Refusal::SignIn | Refusal::SignInAgain { .. } => Page::SignInRequired { login_url: &login_url },
         Refusal::Blocked { decision, person }
         | Refusal::Warned { decision, person }
         | Refusal::Challenged { decision, person } => {

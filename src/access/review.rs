@@ -20,6 +20,7 @@ use crate::directory::{Affected, Directory};
 use crate::facts::{AppId, Destination, Facts, RiskFeed, Standing, TenantId, UnixTime, UserKey};
 use crate::generation::{Generation, Held};
 use crate::policy::{Decision, Reason, Step, Verdict};
+use crate::session::SessionKey;
 use crate::telemetry::Metrics;
 
 /// See the module.
@@ -35,6 +36,8 @@ pub struct Reviewer {
 struct Whom {
     people: HashSet<UserKey>,
     tenants: HashSet<TenantId>,
+    /// Those of whom the provider has said something new since their yes.
+    renewed: bool,
     all: bool,
 }
 
@@ -54,6 +57,7 @@ impl Reviewer {
     pub async fn run(self, stop: impl Future<Output = ()> + Send) {
         let mut heard = self.directory.subscribe();
         let mut generation = self.world.number();
+        let mut renewals = self.world.current().sessions.renewals();
         let mut beat = tokio::time::interval(BEAT);
         beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut beats: u32 = 0;
@@ -61,8 +65,8 @@ impl Reviewer {
         loop {
             let mut whom = Whom::default();
             let mut directory_moved = false;
+            // In no fixed order: a directory that never stops announcing must not keep rules and time from being looked at.
             tokio::select! {
-                biased;
                 () = &mut stop => return,
                 change = heard.recv() => {
                     directory_moved = true;
@@ -73,15 +77,20 @@ impl Reviewer {
                 _ = beat.tick() => {
                     beats = beats.wrapping_add(1);
                     // A swap is looked at twice: a request that was decided by the old rules in that very moment is in
-                    // the book by the second time.
-                    let swapped = self.world.number() != generation;
-                    generation = self.world.number();
+                    // the book by the second time. One that came still later says so.
+                    let late = self.books.iter().filter(|book| book.take_late()).count() > 0;
+                    // Read once: a swap between two reads would never be seen.
+                    let current = self.world.number();
+                    let swapped = std::mem::replace(&mut generation, current) != current;
                     let second_look = !swapped && beats == 1;
                     if swapped {
                         beats = 0;
                     }
-                    let by_time = beats.is_multiple_of(BEATS_BY_TIME) && self.world.current().policy.depends_on_time();
-                    whom.all = swapped || second_look || by_time;
+                    let world = self.world.current();
+                    let by_time = beats.is_multiple_of(BEATS_BY_TIME) && world.policy.depends_on_time();
+                    whom.all = swapped || second_look || late || by_time;
+                    let before = std::mem::replace(&mut renewals, world.sessions.renewals());
+                    whom.renewed = renewals != before;
                 }
             }
             if !whom.is_nobody() {
@@ -115,9 +124,10 @@ impl Reviewer {
         self.report(&world, changes, directory_moved.then_some(began));
     }
 
-    fn standing(&self, known: &mut HashMap<UserKey, Arc<Standing>>, person: &Person) -> Arc<Standing> {
+    /// By session, not by person: where the token tells the groups, two sessions of one person may tell different ones.
+    fn standing(&self, known: &mut HashMap<SessionKey, Arc<Standing>>, person: &Person) -> Arc<Standing> {
         let ask = || Arc::new(self.directory.standing(&person.session.subject()));
-        Arc::clone(known.entry(person.session.user).or_insert_with(ask))
+        Arc::clone(known.entry(person.session.key).or_insert_with(ask))
     }
 
     fn report(
@@ -168,14 +178,15 @@ impl Whom {
     }
 
     fn is_nobody(&self) -> bool {
-        !self.all && self.people.is_empty() && self.tenants.is_empty()
+        !self.all && !self.renewed && self.people.is_empty() && self.tenants.is_empty()
     }
 
     fn is(&self, person: Option<&Person>) -> bool {
         self.all
             || person.is_some_and(|person| {
                 let user = person.session.user;
-                self.people.contains(&user) || self.tenants.contains(&user.tenant)
+                let renewed = self.renewed && person.version != person.session.version();
+                renewed || self.people.contains(&user) || self.tenants.contains(&user.tenant)
             })
     }
 }

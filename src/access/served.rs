@@ -71,7 +71,8 @@ impl Served {
 
     /// The gate said no.
     pub(super) fn blocked<B>(&self, local: &Local, asked: &Asked<'_>, request: &Request<B>, refusal: &Refusal) {
-        if let Refusal::Blocked { decision, person }
+        if let Refusal::SignInAgain { decision, person }
+        | Refusal::Blocked { decision, person }
         | Refusal::Warned { decision, person }
         | Refusal::Challenged { decision, person } = refusal
         {

@@ -33,6 +33,8 @@ pub(super) struct Plan {
     pub(super) turns: Vec<Turn>,
     /// What becomes of groups when the full reading under way ends.
     next: Vec<Turn>,
+    /// Members of a full reading that is over, kept until nobody waits for the snapshot: letting go of them takes long.
+    past: HashMap<u32, Members>,
     users: (Reading, Reading),
     groups: (Reading, Reading),
     /// Whether what came belongs to a full reading: of users, of groups.
@@ -60,6 +62,7 @@ impl Plan {
             asked: HashMap::new(),
             turns: Vec::new(),
             next: Vec::new(),
+            past: HashMap::new(),
             users,
             groups,
             groups_begin: piece.groups_step.begins,
@@ -328,7 +331,7 @@ impl Snapshot {
     pub(super) fn take_rest(&mut self, plan: &mut Plan) {
         let ended = plan.groups.1.complete != self.groups.complete;
         if plan.groups_begin || ended {
-            self.next = HashMap::new();
+            plan.past = std::mem::take(&mut self.next);
         }
         for turn in plan.next.drain(..) {
             self.next.insert(turn.group, turn.members);

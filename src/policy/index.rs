@@ -87,7 +87,14 @@ impl ByCondition {
         merged.add(&self.general)?;
         merged.add_from(&self.by_path, &first_segment(path))?;
         merged.add_from(&self.by_user, &user)?;
-        if !self.by_group.is_empty() {
+        // The shorter side is walked: some people are in thousands of groups that no rule names.
+        if self.by_group.len() < groups.len() {
+            for (group, list) in &self.by_group {
+                if groups.binary_search(group).is_ok() {
+                    merged.add(list)?;
+                }
+            }
+        } else {
             for group in groups {
                 merged.add_from(&self.by_group, group)?;
             }

@@ -28,6 +28,26 @@ impl Sessions {
         Ok(value)
     }
 
+    /// Makes every cookie of this host stop working, before the session gains something that only the browser which comes
+    /// back there may have.
+    ///
+    /// # Errors
+    /// As [`Sessions::bind_host`].
+    pub async fn forget_host(&self, session: &Arc<Session>, host: &str) -> Result<(), SessionError> {
+        let inner = &self.inner;
+        let dropped = inner.index().entry(&session.key).ok_or(SessionError::Over)?.drop_cookies(host);
+        if dropped.is_empty() {
+            return Ok(());
+        }
+        let mut batch = Batch::new();
+        for old in dropped {
+            batch.delete(Table::HostBindings, &old.0);
+            inner.cache.invalidate(&old);
+        }
+        session.move_on();
+        Ok(inner.store.write(batch).await?)
+    }
+
     async fn bind(&self, session: &Arc<Session>, host: &str, most: usize) -> Result<CookieValue, SessionError> {
         let inner = &self.inner;
         let (cookie, value) = inner.cookies.issue(host)?;

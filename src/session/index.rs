@@ -134,6 +134,11 @@ impl Entry {
         });
         dropped
     }
+
+    /// Takes out every cookie of a host.
+    pub(super) fn drop_cookies(&mut self, host: &str) -> Vec<CookieKey> {
+        self.cookies.extract_if(.., |(_, of)| **of == *host).map(|(cookie, _)| cookie).collect()
+    }
 }
 
 impl Index {

@@ -161,6 +161,10 @@ async fn proven(
         return Err(Failure::Known(StepUpProblem::NotConfirmed));
     }
     let sessions = &sign_in.parts.sessions;
+    // Before the proof counts: between now and the browser's return, somebody else's cookie of that host must not have it.
+    if let Some(back) = &attempt.back {
+        sessions.forget_host(session, &back.host).await.map_err(SignInError::from)?;
+    }
     // The newer refresh token carries the stronger sign-in; the older one might be refused for the lack of it.
     let token: Option<Secret<String>> = signed_in.refresh_token;
     sessions.refreshed(session, signed_in.subject, token).await.map_err(SignInError::from)?;

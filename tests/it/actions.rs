@@ -4,6 +4,8 @@
 use std::process::{Command, Output};
 use std::time::Duration;
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
 use crate::world::provider::Kind;
@@ -141,6 +143,33 @@ async fn without_a_directory_nothing_pretends_to_have_an_effect() {
         assert_eq!(output.status.code(), Some(1), "{action}");
         assert_eq!(json_of(&output)["reason"], "not_configured", "{action}");
     }
+}
+
+/// The directory decides about groups, so it is what apps are told too, signed or not, whatever the token says.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn apps_are_told_the_groups_that_decide() {
+    const GROUP: &str = "7c40f2d9-5e1a-4b36-90cf-1d83a6e5b274";
+    let world = World::with(
+        Kind::Simulator,
+        |request| Answer::text(request.target()),
+        |settings| {
+            let directory = format!("graph = \"{}\"\nfirst = \"0s\"", settings.authority);
+            settings.keys.push(("[directory]", directory));
+        },
+    )
+    .await;
+    let cookie = world.cookie(ALICE).await;
+    let path = format!("/sim/v1/people/{}", ALICE.oid);
+    world.provider.control("PATCH", &path, &json!({ "groups": [GROUP] })).await;
+    eventually("the directory has it", Duration::from_secs(45), || async {
+        assert_eq!(status(&world, &cookie).await, 200);
+        world.app.requests().pop().unwrap().header("x-auth-groups") == Some(GROUP)
+    })
+    .await;
+    let token = world.app.requests().pop().unwrap().header("x-auth-assertion").unwrap().to_owned();
+    let claims = URL_SAFE_NO_PAD.decode(token.split('.').nth(1).unwrap()).unwrap();
+    let claims: Value = serde_json::from_slice(&claims).unwrap();
+    assert_eq!((&claims["groups"], &claims["groups_complete"]), (&json!([GROUP]), &json!(true)), "{claims}");
 }
 
 /// A world whose gateway reads the simulated Graph, and seldom, so that the calls that are counted are its actions.

@@ -273,13 +273,57 @@ async fn flood_of_strangers_leaves_nothing_behind() {
     assert_eq!(world.app.seen(), 1);
 }
 
-/// A world that asks the provider about each session in use this often.
-async fn refreshing(every: &str) -> World {
-    let script = |request: &crate::world::upstream::Request| match request.target() {
+/// Where the token tells the groups, a refresh that takes one away takes back what was open on its strength.
+#[tokio::test]
+async fn a_stream_ends_when_the_group_it_hung_on_is_gone() {
+    let world = World::with(Kind::Simulator, download, |settings| {
+        settings.sign_in = "refresh_every = \"1s\"".to_owned();
+        settings.rules = format!(
+            r#"[[rule]]
+name = "members"
+paths = ["/download"]
+groups = ["{GROUP}"]
+verdict = "allow"
+
+[[rule]]
+name = "others"
+paths = ["/download"]
+who = "signed_in"
+verdict = "block"
+
+[[rule]]
+name = "pages"
+who = "signed_in"
+verdict = "allow"
+"#
+        );
+    })
+    .await;
+    let person = format!("/sim/v1/people/{}", ALICE.oid);
+    world.provider.control("PATCH", &person, &json!({ "groups": [GROUP] })).await;
+    let cookie = world.cookie(ALICE).await;
+    let mut stream = world.raw(APP).await;
+    stream.send(format!("GET /download HTTP/1.1\r\nHost: {APP}\r\nCookie: {cookie}\r\n\r\n").as_bytes()).await;
+    eventually("it streams", Duration::from_secs(5), || async { world.app.seen() > 1 }).await;
+    world.provider.control("PATCH", &person, &json!({ "groups": [] })).await;
+    let ended = tokio::time::timeout(Duration::from_secs(20), stream.response()).await;
+    assert!(ended.is_ok_and(|response| response.is_err()), "the download ends with the membership");
+    let log = world.gateway.log();
+    assert!(log.contains("\"event\":\"verdict_changed\"") && log.contains("\"rule\":\"others\""), "{log}");
+}
+
+const GROUP: &str = "7c40f2d9-5e1a-4b36-90cf-1d83a6e5b274";
+
+fn download(request: &crate::world::upstream::Request) -> Answer {
+    match request.target() {
         "/download" => Answer::Download { bytes: 50_000_000, per_second: 100_000 },
         target => Answer::text(target),
-    };
-    World::with(Kind::Simulator, script, |settings| settings.sign_in = format!("refresh_every = \"{every}\"")).await
+    }
+}
+
+/// A world that asks the provider about each session in use this often.
+async fn refreshing(every: &str) -> World {
+    World::with(Kind::Simulator, download, |settings| settings.sign_in = format!("refresh_every = \"{every}\"")).await
 }
 
 async fn status(raw: &mut Raw, cookies: &[&[u8]]) -> u16 {

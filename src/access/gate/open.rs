@@ -4,6 +4,7 @@
 //! their signals are used again, so that nothing is allocated per request.
 
 use std::net::IpAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use http::Method;
@@ -28,6 +29,8 @@ pub(in crate::access) struct Flight {
 #[derive(Default)]
 pub struct OpenBook {
     places: Mutex<Places>,
+    /// A yes of an earlier generation came in after that generation had been looked through.
+    late: AtomicBool,
 }
 
 #[derive(Default)]
@@ -64,8 +67,18 @@ impl OpenBook {
         (Entry { book: Arc::clone(self), at }, cut)
     }
 
-    /// Looks at every open yes and takes back those for which `judge` gives a reason; one that has been taken back
-    /// already and has not left yet is not judged again. What `judge` takes note of it keeps itself; it must be quick, because the worker's next request waits for at most [`STEP`] calls of it.
+    /// Notes that a yes was entered by rules that are no longer those in place.
+    pub(super) fn came_late(&self) {
+        self.late.store(true, Ordering::Release);
+    }
+
+    /// Whether one was entered so since the last call; it has to be looked at.
+    pub(in crate::access) fn take_late(&self) -> bool {
+        self.late.load(Ordering::Relaxed) && self.late.swap(false, Ordering::AcqRel)
+    }
+
+    /// Looks at every open yes and takes back those for which `judge` gives a reason. What `judge` takes note of it
+    /// keeps itself; it must be quick, because the worker's next request waits for at most [`STEP`] calls of it.
     pub(in crate::access) fn review(&self, mut judge: impl FnMut(&Flight) -> Option<CutReason>) {
         let mut from = 0;
         loop {
@@ -73,6 +86,7 @@ impl OpenBook {
             let mut seen = 0;
             for place in places.all.iter().skip(from).take(STEP) {
                 seen += 1;
+                // What has been taken back stays here until its stream is gone, which a slow client can put off.
                 if place.cut.is_raised() {
                     continue;
                 }
@@ -161,6 +175,14 @@ mod tests {
     }
 
     #[test]
+    fn a_yes_that_came_late_asks_for_one_more_look() {
+        let book = OpenBook::default();
+        assert!(!book.take_late());
+        book.came_late();
+        assert!(book.take_late() && !book.take_late());
+    }
+
+    #[test]
     fn a_review_sees_everything_open_once_and_nothing_that_left() {
         let (book, above) = (Arc::new(OpenBook::default()), Cut::new());
         let mut open: Vec<_> = (0..3 * STEP + 7).map(|_| book.enter(flight(), &above)).collect();
@@ -177,6 +199,6 @@ mod tests {
             again += 1;
             Some(CutReason::VerdictChanged)
         });
-        assert_eq!(again, STEP, "what was taken back is not taken back twice");
+        assert_eq!(again, STEP, "what has been taken back is not judged and noted again");
     }
 }

@@ -14,7 +14,8 @@ use crate::session::Session;
 pub struct Person {
     /// The session.
     pub session: Arc<Session>,
-    /// Who, at the version the decision was made on.
+    /// Who, at the version the decision was made on, with the groups that decide: what apps are told is what the gate
+    /// went by, not what the token said an hour ago.
     pub subject: Arc<Subject>,
     /// How the account stood when they were met.
     pub standing: Standing,
@@ -60,9 +61,17 @@ impl Person {
     }
 }
 
+/// `subject` with the groups that decide.
+pub(super) fn in_groups(subject: Arc<Subject>, groups: &Groups) -> Arc<Subject> {
+    if subject.groups == *groups {
+        return subject;
+    }
+    Arc::new(Subject { groups: groups.clone(), ..Subject::clone(&subject) })
+}
+
 /// The identity headers for `subject`. Values are printable ASCII: display names and addresses are percent-encoded
 /// where they are not (RFC 3986 2.1), so that no upstream has to guess an encoding.
-pub(super) fn headers(names: &IdentityHeaders, subject: &Subject, groups: &Groups) -> Arc<[(HeaderName, HeaderValue)]> {
+pub(super) fn headers(names: &IdentityHeaders, subject: &Subject) -> Arc<[(HeaderName, HeaderValue)]> {
     let mut headers = Vec::with_capacity(5);
     let mut add = |name: &HeaderName, text: &str| {
         if let Ok(value) = HeaderValue::from_str(text) {
@@ -73,7 +82,7 @@ pub(super) fn headers(names: &IdentityHeaders, subject: &Subject, groups: &Group
     add(&names.tenant, &subject.user.tenant.to_string());
     add(&names.name, &printable(&subject.name));
     add(&names.email, &printable(&subject.email));
-    if let Groups::Known(groups) = groups {
+    if let Groups::Known(groups) = &subject.groups {
         let list: Vec<String> = groups.iter().map(ToString::to_string).collect();
         add(&names.groups, &list.join(","));
     }
@@ -104,7 +113,10 @@ mod tests {
 
     #[test]
     fn names_are_encoded_and_never_split_a_header() {
-        let made = headers(&IdentityHeaders::default(), &subject(Groups::Unknown), &Groups::known(vec![]));
+        let made = headers(
+            &IdentityHeaders::default(),
+            &in_groups(Arc::new(subject(Groups::Unknown)), &Groups::known(vec![])),
+        );
         let name = made.iter().find(|(name, _)| name == "x-auth-name").map(|(_, value)| value.clone());
         assert_eq!(name.unwrap(), "Zo%C3%AB 100%25%0D%0AX: y");
         assert!(made.iter().any(|(name, value)| name == "x-auth-groups" && value.is_empty()));
@@ -112,7 +124,7 @@ mod tests {
 
     #[test]
     fn unknown_groups_send_no_group_header() {
-        let made = headers(&IdentityHeaders::default(), &subject(Groups::Unknown), &Groups::Unknown);
+        let made = headers(&IdentityHeaders::default(), &subject(Groups::Unknown));
         assert!(made.iter().all(|(name, _)| name != "x-auth-groups"));
     }
 }

@@ -50,6 +50,8 @@ pub(super) enum OutgoingError {
     Client(#[source] hyper::Error),
     #[error("the client sent nothing more of its request body in time")]
     Stalled,
+    #[error("the permission was taken back")]
+    Cut,
 }
 
 impl Outgoing {
@@ -118,6 +120,11 @@ impl HttpBody for Outgoing {
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, OutgoingError>>> {
         let this = self.get_mut();
+        // An HTTP/2 upstream goes on reading a body after its answer has been given up.
+        if this.watch.as_ref().is_some_and(|watch| watch.is_cut()) {
+            this.fire(Fired::Cut);
+            return Poll::Ready(Some(Err(OutgoingError::Cut)));
+        }
         let Some(body) = &mut this.body else { return Poll::Ready(None) };
         match Pin::new(body).poll_frame(cx) {
             Poll::Ready(Some(Ok(frame))) => {

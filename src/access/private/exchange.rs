@@ -31,6 +31,11 @@ pub(super) struct Way<'a> {
 }
 
 impl Way<'_> {
+    /// Whether the yes still stands. A request may have waited for its connection.
+    fn stands(&self) -> Result<(), AccessError> {
+        self.cut.reason().map_or(Ok(()), |reason| Err(AccessError::Cut(reason)))
+    }
+
     fn answered_after(&self, began: Option<Tick>) {
         if let (Some(opening), Some(began)) = (self.opening, began) {
             opening.app().upstream_duration.observe(opening.now().since(began));
@@ -54,14 +59,15 @@ pub(super) async fn exchange(
             Err(AccessError::UpstreamUnreachable) if attempts > 0 && way.app.upstream.endpoints().len() > 1 => continue,
             Err(error) => return Err(error),
         };
+        way.stands()?;
         let Some(watch) = lease.watch().cloned() else { return Err(AccessError::UpstreamUnreachable) };
         shape(way, &lease, &mut request)?;
         request.body_mut().on(&watch, lease.is_http2() && way.te_trailers);
         watch.step(Phase::Head);
+        watch.under(way.cut);
         let sent = if lease.is_http2() {
             Box::pin(send_http2(&mut lease, request, way)).await
         } else {
-            watch.under(way.cut);
             lease.send(request).await
         };
         match sent {
@@ -93,6 +99,7 @@ pub(super) async fn exchange_alone(
 ) -> Result<(Response<Incoming>, Lease), AccessError> {
     let began = way.opening.map(|opening| opening.now());
     let mut lease = way.upstreams.lease_alone(way.app).await?;
+    way.stands()?;
     let Some(watch) = lease.watch().cloned() else { return Err(AccessError::UpstreamUnreachable) };
     shape(way, &lease, &mut request)?;
     watch.under(way.cut);

@@ -81,26 +81,24 @@ fn when_fits(when: &When, facts: &Facts<'_>) -> bool {
         && !now(&when.not_schedules)
 }
 
-/// What is not known, and what is configured for it.
-fn doubts(
-    control: &RiskControl,
-    of_app: AppRisk,
-    facts: &Facts<'_>,
-    (level, state): (RiskLevel, RiskState),
-) -> Vec<(Reason, OnDoubt)> {
-    let closed = state == RiskState::Dismissed;
-    let mut doubts = vec![];
-    if facts.feed.source != RiskSource::Answers {
-        doubts.push((Reason::RiskUnavailable, control.settings.on_source(facts.feed.source).unwrap()));
-    }
-    if !closed && (matches!(level, RiskLevel::Hidden | RiskLevel::Unknown) || state == RiskState::Unknown) {
-        doubts.push((Reason::RiskUnknown, control.settings.on_unknown));
-    }
-    let most = of_app.max_age.or(control.settings.max_age);
-    if most.is_some_and(|most| NOW - facts.feed.confirmed.0 > most.as_secs()) {
-        doubts.push((Reason::RiskTooOld, of_app.on_stale.unwrap_or(control.settings.on_stale)));
-    }
-    doubts
+/// Whether a rule fits the risk as it is known, or as it is assumed.
+fn risk_fits(wanted: &RiskIs, facts: &Facts<'_>, assumed: bool) -> bool {
+    let risk = facts.standing.risk.as_ref().map(|risk| (risk.reading, &*risk.detections));
+    let (level, state) = risk.map_or((RiskLevel::None, RiskState::None), |(r, _)| (r.level, r.state));
+    let set_aside = state == RiskState::Dismissed && !assumed && wanted.states.is_empty();
+    let (level, state) = match (assumed, set_aside) {
+        (true, _) => (RiskLevel::Low, RiskState::AtRisk),
+        (_, true) => (RiskLevel::None, RiskState::None),
+        _ => (level, state),
+    };
+    let seen = risk.filter(|_| !set_aside).map_or(&[][..], |(_, detections)| detections);
+    let detected = |wanted: &str| seen.iter().any(|found| **found == *wanted);
+    let age = risk.map(|(reading, _)| NOW - reading.updated.0);
+    (wanted.levels.is_empty() || wanted.levels.contains(&level))
+        && (wanted.states.is_empty() || wanted.states.contains(&state))
+        && (wanted.detections.is_empty() || wanted.detections.iter().any(|wanted| detected(wanted)))
+        && wanted.older_than.is_none_or(|least| age.is_none_or(|age| age > least.as_secs()))
+        && wanted.newer_than.is_none_or(|most| age.is_none_or(|age| age < most.as_secs()))
 }
 
 fn risk_wants(control: &RiskControl, subject: &Subject, facts: &Facts<'_>) -> Wants {
@@ -120,28 +118,22 @@ fn risk_wants(control: &RiskControl, subject: &Subject, facts: &Facts<'_>) -> Wa
     let risk = facts.standing.risk.as_ref().map(|risk| (risk.reading, &*risk.detections));
     let (level, state) = risk.map_or((RiskLevel::None, RiskState::None), |(r, _)| (r.level, r.state));
     let closed = state == RiskState::Dismissed;
-    let doubts = doubts(control, of_app, facts, (level, state));
+    let mut doubts = vec![];
+    if facts.feed.source != RiskSource::Answers {
+        doubts.push((Reason::RiskUnavailable, control.settings.on_source(facts.feed.source).unwrap()));
+    }
+    if !closed && (matches!(level, RiskLevel::Hidden | RiskLevel::Unknown) || state == RiskState::Unknown) {
+        doubts.push((Reason::RiskUnknown, control.settings.on_unknown));
+    }
+    let most = of_app.max_age.or(control.settings.max_age);
+    if most.is_some_and(|most| NOW - facts.feed.confirmed.0 > most.as_secs()) {
+        doubts.push((Reason::RiskTooOld, of_app.on_stale.unwrap_or(control.settings.on_stale)));
+    }
     let low = doubts.iter().any(|(_, outcome)| *outcome == OnDoubt::Low);
     let worse = !closed && matches!(level, RiskLevel::Low | RiskLevel::Medium | RiskLevel::High);
     let assumed = low && !worse;
     for rule in control.rules.iter().filter(concerns) {
-        let risk_fits = |assumed: bool| {
-            let set_aside = closed && !assumed && rule.risk.states.is_empty();
-            let (level, state) = match (assumed, set_aside) {
-                (true, _) => (RiskLevel::Low, RiskState::AtRisk),
-                (_, true) => (RiskLevel::None, RiskState::None),
-                _ => (level, state),
-            };
-            let seen = risk.filter(|_| !set_aside).map_or(&[][..], |(_, detections)| detections);
-            let detected = |wanted: &str| seen.iter().any(|found| **found == *wanted);
-            let age = risk.map(|(reading, _)| NOW - reading.updated.0);
-            (rule.risk.levels.is_empty() || rule.risk.levels.contains(&level))
-                && (rule.risk.states.is_empty() || rule.risk.states.contains(&state))
-                && (rule.risk.detections.is_empty() || rule.risk.detections.iter().any(|wanted| detected(wanted)))
-                && rule.risk.older_than.is_none_or(|least| age.is_none_or(|age| age > least.as_secs()))
-                && rule.risk.newer_than.is_none_or(|most| age.is_none_or(|age| age < most.as_secs()))
-        };
-        let fits = (risk_fits(false) || (assumed && risk_fits(true)))
+        let fits = (risk_fits(&rule.risk, facts, false) || (assumed && risk_fits(&rule.risk, facts, true)))
             && in_list(&rule.except.users, &rule.except.groups, subject, facts) != Some(true)
             && when_fits(&rule.when, facts);
         let about = match &rule.who {

@@ -118,6 +118,41 @@ async fn a_renewed_host_has_one_cookie_and_other_hosts_keep_theirs() {
     check(&world.open(), "after a restart").await;
 }
 
+#[tokio::test]
+async fn a_forgotten_host_has_no_cookie_until_it_is_bound_again() {
+    let world = World::new();
+    let sessions = world.open();
+    let (session, at_sign_in) = sessions.create(sign_in(1), HOST).await.unwrap();
+    let app = sessions.bind_host(&session, "app.test").await.unwrap();
+    let version = session.version();
+    sessions.forget_host(&session, "app.test").await.unwrap();
+    assert_ne!(session.version(), version, "connections that remember the cookie look again");
+    assert!(found(&sessions, "app.test", &app).await.is_none());
+    assert!(found(&sessions, HOST, &at_sign_in).await.is_some());
+    let again = sessions.bind_host(&session, "app.test").await.unwrap();
+    assert!(found(&sessions, "app.test", &again).await.is_some());
+    drop((session, sessions));
+    let sessions = world.open();
+    assert!(found(&sessions, "app.test", &app).await.is_none(), "after a restart");
+}
+
+/// Threats SE-05: a request with the old cookie that read its binding just before the renewal took it from the disk.
+#[tokio::test]
+async fn a_cookie_that_gave_way_is_not_brought_back_by_a_request_that_read_it_before() {
+    let world = World::new();
+    let sessions = world.open();
+    let (session, _) = sessions.create(sign_in(1), HOST).await.unwrap();
+    let old = sessions.bind_host(&session, "app.test").await.unwrap();
+    let key = sessions.verify_cookie("app.test", old.expose().as_bytes()).unwrap();
+    let row = sessions.inner.store.read_async(Table::HostBindings, &key.0).await.unwrap().unwrap();
+    sessions.renew_host(&session, "app.test").await.unwrap();
+    let mut batch = crate::store::Batch::new();
+    batch.put(Table::HostBindings, &key.0, &row);
+    sessions.inner.store.write(batch).await.unwrap();
+    assert!(sessions.load(&key).await.unwrap().is_none());
+    assert!(matches!(sessions.lookup(&key), Lookup::Unknown), "and it is not kept");
+}
+
 #[test]
 fn records_of_before_still_open() {
     let world = World::new();

@@ -2,6 +2,8 @@
 
 use std::convert::Infallible;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context as TaskContext, Poll};
 use std::time::Duration;
 
@@ -211,6 +213,76 @@ async fn grpc_passes_with_its_trailers_and_no_others() {
     let trailers = body.frame().await.unwrap().unwrap().into_trailers().unwrap();
     assert_eq!(trailers.get("grpc-status").unwrap(), "0");
     assert_eq!(trailers.len(), 1, "{trailers:?}");
+}
+
+/// AZ-06: an HTTP/2 connection is shared, so the upload itself has to end with the yes it is sent on.
+#[tokio::test]
+async fn an_upload_to_an_http2_app_ends_with_its_session() {
+    let swallowed = Arc::new(AtomicUsize::new(0));
+    let upstream = swallowing_upstream(Arc::clone(&swallowed)).await;
+    let world = World::with(Kind::Simulator, script, move |settings| {
+        settings.apps[1].upstream = upstream;
+        settings.more = "[app.connection]\nprotocol = \"http2\"\n".to_owned();
+    })
+    .await;
+    let mut browser = world.browser();
+    browser.sign_in(&format!("https://{FIN}/"), ALICE).await;
+    let name = crate::world::shapes::COOKIE;
+    let cookie = format!("{name}={}", browser.jar().value(FIN, name).unwrap());
+    let mut sender = client(&world, FIN).await;
+    let (feed, body) = tokio::sync::mpsc::channel(1);
+    let request = Request::post(format!("https://{FIN}/up")).header("cookie", &cookie).body(Pieces(body)).unwrap();
+    let answer = tokio::spawn(sender.send_request(request));
+    feed.send(Bytes::from("one")).await.unwrap();
+    eventually("the app has the first piece", Duration::from_secs(5), || async {
+        swallowed.load(Ordering::Relaxed) == 3
+    })
+    .await;
+    let session = super::events(&world, "sign_in")[0]["session"].as_str().unwrap().to_owned();
+    let kill = std::process::Command::new(env!("CARGO_BIN_EXE_portcullis"))
+        .args(["session", "kill", &session, "--config"])
+        .arg(world.gateway.config_file())
+        .output()
+        .unwrap();
+    assert!(kill.status.success(), "{kill:?}");
+    let answer = tokio::time::timeout(Duration::from_secs(5), answer).await.expect("an answer").unwrap();
+    assert!(answer.is_err() || answer.is_ok_and(|answer| answer.status() == 403));
+    // A client that goes on all the same.
+    for _ in 0..20 {
+        let sent = tokio::time::timeout(Duration::from_millis(50), feed.send(Bytes::from("more"))).await;
+        if matches!(sent, Ok(Err(_))) {
+            break;
+        }
+    }
+    assert_eq!(swallowed.load(Ordering::Relaxed), 3, "nothing more reaches the app");
+}
+
+/// An app that speaks only HTTP/2, counts what is uploaded to `/up` and never answers that.
+async fn swallowing_upstream(swallowed: Arc<AtomicUsize>) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        loop {
+            let (stream, _) = listener.accept().await.unwrap();
+            let swallowed = Arc::clone(&swallowed);
+            let service = hyper::service::service_fn(move |request: Request<Incoming>| {
+                let swallowed = Arc::clone(&swallowed);
+                async move {
+                    if request.uri().path() == "/up" {
+                        let mut body = request.into_body();
+                        while let Some(Ok(frame)) = body.frame().await {
+                            let length = frame.data_ref().map_or(0, Bytes::len);
+                            swallowed.fetch_add(length, Ordering::Relaxed);
+                        }
+                        std::future::pending::<()>().await;
+                    }
+                    Ok::<_, Infallible>(Response::new(Full::new(Bytes::from_static(b"here"))))
+                }
+            });
+            tokio::spawn(http2::Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(stream), service));
+        }
+    });
+    address.to_string()
 }
 
 /// A request body made of what is sent into a channel.

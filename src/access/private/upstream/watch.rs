@@ -174,7 +174,8 @@ impl Watch {
         false
     }
 
-    fn is_cut(&self) -> bool {
+    /// Whether the yes of the current request has been taken back.
+    pub(in crate::access::private) fn is_cut(&self) -> bool {
         self.cut.lock().unwrap_or_else(PoisonError::into_inner).as_ref().is_some_and(Cut::is_raised)
     }
 }
