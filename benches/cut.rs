@@ -43,6 +43,8 @@ static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 const TENANT: TenantId = TenantId(Guid::from_u128(0x3f1c_0b9e_6a52_4d0e_9b7a_5d2f_8c4e_1a77));
 const HOST: &str = "app.test";
 const STREAMS_PER_CONNECTION: usize = 100;
+/// Instances of the app: a worker holds a thousand requests open at each over HTTP/2, not more.
+const INSTANCES: usize = 12;
 
 /// A body that says one thing and then nothing more, and does not end.
 struct Held(Option<Bytes>);
@@ -91,7 +93,8 @@ fn certificate(dir: &Path) -> rustls::ClientConfig {
 }
 
 /// Nobody listens at the provider: its jobs fail in the background, and what happens to people comes from this bench.
-fn configuration(dir: &Path, app: SocketAddr) -> Config {
+fn configuration(dir: &Path, instances: &[SocketAddr]) -> Config {
+    let instances: Vec<String> = instances.iter().map(|at| format!("http://{at}")).collect();
     let text = format!(
         r#"state_dir = "state"
 rules = "rules.toml"
@@ -125,7 +128,7 @@ path = "decisions.log"
 [[app]]
 name = "app"
 host = "{HOST}"
-upstream = ["http://{app}"]
+upstream = {instances:?}
 [app.connection]
 protocol = "http2"
 "#,
@@ -226,9 +229,13 @@ fn main() {
     let runtime = || tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     // Apart, as in life: what serves must not wait for what measures.
     let (control, outside) = (runtime(), runtime());
-    let upstream = outside.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
-    let config = configuration(dir.path(), upstream.local_addr().unwrap());
-    outside.spawn(hold_everything(upstream));
+    let bind = |_| outside.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
+    let instances: Vec<TcpListener> = (0..INSTANCES).map(bind).collect();
+    let addresses: Vec<SocketAddr> = instances.iter().map(|listener| listener.local_addr().unwrap()).collect();
+    let config = configuration(dir.path(), &addresses);
+    for instance in instances {
+        outside.spawn(hold_everything(instance));
+    }
     let app = control.block_on(App::build(config, SystemClock::shared())).unwrap();
     let at = *app.addresses().https.first().unwrap();
     let (directory, sessions) = (app.directory().clone(), app.sessions().clone());
