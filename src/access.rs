@@ -192,7 +192,8 @@ impl Gateway {
         }
         if *host == local.world.sign_in.config().host || is_own(parts.uri.path()) {
             let host = host.into_owned();
-            return self.own(local, host, client, parts, body, served).await;
+            // In a box, as whatever is rare, so that it does not make the future of every request larger.
+            return Box::pin(self.own(local, host, client, parts, body, served)).await;
         }
         let Some(app) = local.world.routes.find(&host, parts.uri.path()) else {
             return refuse(&Refusal::NoSuchApp, served);
@@ -259,7 +260,7 @@ impl Gateway {
                     self.end_revoked(local, person);
                 }
                 match ask::Ask::of(&refusal) {
-                    Some(what) => ask::ask(local, asked, request, served, what).await,
+                    Some(what) => Box::pin(ask::ask(local, asked, request, served, what)).await,
                     None => respond::refuse(local, audience, Some(asked.app), &refusal, served),
                 }
             }

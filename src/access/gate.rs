@@ -56,12 +56,13 @@ pub(super) async fn pass<B>(
             return Err(refused(decision, person));
         }
         let above = person.as_ref().map_or(&local.anonymous, |person| &person.session.cut);
+        let path: Arc<str> = request.uri().path().into();
         let flight = Flight {
             request: asked.id,
             person: person.clone(),
             book: Arc::clone(asked.book),
             method: request.method().clone(),
-            path: request.uri().path_and_query().cloned(),
+            path: Arc::clone(&path),
             client: asked.client,
         };
         let (entry, cut) = local.open.enter(flight, above);
@@ -74,7 +75,7 @@ pub(super) async fn pass<B>(
             |person: &Arc<Person>| person.is_current(&local.world.directory) && person.feed.now().source == source;
         if person.as_ref().is_none_or(still) {
             worker.decided(decision.verdict, decision.reason);
-            return Ok(Permit::new(decision, person, cut, Some(entry)));
+            return Ok(Permit::new(decision, person, cut, path, Some(entry)));
         }
     }
 }
@@ -101,7 +102,8 @@ async fn known<B>(
         worker.session_memo_hits.up();
         return Ok(Some(person));
     }
-    verified(local, asked, value, worker).await
+    // Once per connection as a rule; in a box, so that it does not make the future of every request larger.
+    Box::pin(verified(local, asked, value, worker)).await
 }
 
 /// What is known when `person` asks.

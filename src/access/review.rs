@@ -193,7 +193,7 @@ impl Whom {
 
 /// What a new request with the same facts would be answered now.
 fn judge(world: &World, flight: &Flight, standing: Option<&Standing>) -> Decision {
-    let path = flight.path.as_ref().map_or("/", |path| path.path());
+    let path = &*flight.path;
     let Some(app) = world.routes.find(&flight.book.host, path) else {
         let (reason, step) = (Reason::NoRuleMatched, Step::Default);
         return Decision { verdict: Verdict::Block, reason, step, rule: None, needs: None };

@@ -63,10 +63,9 @@ impl Served {
     pub(super) fn permitted<B>(&self, local: &Local, asked: &Asked<'_>, request: &Request<B>, permit: &Permit) {
         let watched = permit.person().is_some_and(|person| person.standing.watched_until > asked.now);
         let verdict = if watched { Verdict::Monitor } else { permit.decision().verdict };
-        local
-            .world
-            .audit
-            .decided(verdict, || self.record(local, asked, request, permit.decision().clone(), permit.person()));
+        local.world.audit.decided(verdict, || {
+            self.record(local, asked, request, (permit.decision().clone(), Arc::clone(permit.path())), permit.person())
+        });
     }
 
     /// The gate said no.
@@ -76,10 +75,9 @@ impl Served {
         | Refusal::Warned { decision, person }
         | Refusal::Challenged { decision, person } = refusal
         {
-            local
-                .world
-                .audit
-                .decided(decision.verdict, || self.record(local, asked, request, decision.clone(), person.as_deref()));
+            local.world.audit.decided(decision.verdict, || {
+                self.record(local, asked, request, (decision.clone(), request.uri().path().into()), person.as_deref())
+            });
         }
     }
 
@@ -92,7 +90,9 @@ impl Served {
             rule: None,
             needs: None,
         };
-        local.world.audit.decided(Verdict::Block, || self.record(local, asked, request, decision, None));
+        local.world.audit.decided(Verdict::Block, || {
+            self.record(local, asked, request, (decision, request.uri().path().into()), None)
+        });
     }
 
     /// The request was turned away before anything was decided.
@@ -146,7 +146,7 @@ impl Served {
         local: &Local,
         asked: &Asked<'_>,
         request: &Request<B>,
-        decision: Decision,
+        (decision, path): (Decision, Arc<str>),
         person: Option<&Person>,
     ) -> Record {
         Record {
@@ -161,7 +161,7 @@ impl Served {
             app: Arc::clone(&asked.book.name),
             host: Arc::clone(&asked.book.host),
             method: request.method().clone(),
-            path: request.uri().path().into(),
+            path,
             decision,
             policy: local.world.policy.version(),
             auth: if person.is_some() { AuthKind::Cookie } else { AuthKind::None },

@@ -118,7 +118,7 @@ pub struct Decision {
     /// The method.
     pub method: Method,
     /// The canonical path, without the query.
-    pub path: Box<str>,
+    pub path: Arc<str>,
     /// What was decided.
     pub decision: policy::Decision,
     /// Version of the policy that decided.

@@ -8,7 +8,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use http::Method;
-use http::uri::PathAndQuery;
 
 use super::Person;
 use crate::access::stream::AppBook;
@@ -21,7 +20,8 @@ pub(in crate::access) struct Flight {
     pub(in crate::access) person: Option<Arc<Person>>,
     pub(in crate::access) book: Arc<AppBook>,
     pub(in crate::access) method: Method,
-    pub(in crate::access) path: Option<PathAndQuery>,
+    /// Shared with the line of the decision log, so that it is copied once.
+    pub(in crate::access) path: Arc<str>,
     pub(in crate::access) client: IpAddr,
 }
 
@@ -156,7 +156,7 @@ mod tests {
             person: None,
             book: Arc::new(book),
             method: Method::GET,
-            path: Some(PathAndQuery::from_static("/x")),
+            path: "/x".into(),
             client: std::net::Ipv4Addr::LOCALHOST.into(),
         }
     }

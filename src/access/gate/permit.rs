@@ -12,13 +12,20 @@ pub struct Permit {
     decision: Decision,
     person: Option<Arc<Person>>,
     cut: Cut,
+    path: Arc<str>,
     /// Where it can be found to be taken back; the place comes free when the permit goes.
     _entry: Option<Entry>,
 }
 
 impl Permit {
-    pub(super) const fn new(decision: Decision, person: Option<Arc<Person>>, cut: Cut, entry: Option<Entry>) -> Self {
-        Self { decision, person, cut, _entry: entry }
+    pub(super) const fn new(
+        decision: Decision,
+        person: Option<Arc<Person>>,
+        cut: Cut,
+        path: Arc<str>,
+        entry: Option<Entry>,
+    ) -> Self {
+        Self { decision, person, cut, path, _entry: entry }
     }
 
     /// What was decided.
@@ -31,6 +38,12 @@ impl Permit {
     #[must_use]
     pub fn person(&self) -> Option<&Person> {
         self.person.as_deref()
+    }
+
+    /// The canonical path it was given for.
+    #[must_use]
+    pub const fn path(&self) -> &Arc<str> {
+        &self.path
     }
 
     /// Raised when this yes is taken back.
@@ -50,6 +63,6 @@ impl Permit {
             rule: None,
             needs: None,
         };
-        Self::new(decision, None, cut, None)
+        Self::new(decision, None, cut, "/".into(), None)
     }
 }
