@@ -80,6 +80,7 @@ async function accountAtRiskIsToldWhatToDo(visit) {
   assert.deepEqual(links, ['https://aka.ms/sspr', 'https://mysignins.microsoft.com/security-info']);
   // The way out stays open.
   await page.click('a.button');
+  await page.locator('input[type=password]').waitFor();
   assert.ok(page.url().startsWith(demo.simulator), page.url());
   await page.goto(`${demo.portal}/`);
   assert.match(await page.textContent('body'), /mallory/i);

@@ -46,6 +46,10 @@ async fn a_disabled_account_ends_everything_open() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_sign_out_everywhere_at_the_provider_ends_everything_open() {
     let (world, mut open) = begin().await;
+    // The provider tells whole seconds: only a sign-in of an earlier second was clearly before.
+    let signed_in = Instant::now();
+    let over = || async { signed_in.elapsed() > Duration::from_millis(1100) };
+    eventually("the second of the sign-in is over", Duration::from_secs(5), over).await;
     world.provider.control("POST", &format!("/sim/v1/people/{}/revoke", ALICE.oid), &json!({})).await;
     open.end(&world, "revoked").await;
     assert_eq!(world.answer(APP, &open.hers).await.0, 401);
