@@ -24,7 +24,7 @@ use hyper::body::Incoming;
 use ipnet::IpNet;
 use tokio::task::JoinSet;
 
-use crate::audit::{AuditLog, EndedBy, Event, SessionId};
+use crate::audit::AuditLog;
 use crate::cut::{Cut, CutReason};
 use crate::directory::Directory;
 use crate::edge::tunnel::TunnelEnds;
@@ -32,7 +32,7 @@ use crate::edge::{Body, Handler};
 use crate::facts::{ClientConn, SharedClock, Tick, UnixTime};
 use crate::generation::{Generation, Held};
 use crate::pages::{Audience, Pages};
-use crate::policy::Policy;
+use crate::policy::{Policy, Reason};
 use crate::session::Sessions;
 use crate::sign_in::{PREFIX, SignIn, Visit};
 use crate::telemetry::{Metrics, RequestId, RequestIds, WorkerMetrics};
@@ -252,12 +252,12 @@ impl Gateway {
                 }
             }
             Err(refusal) => {
-                if matches!(refusal, Refusal::SignIn) {
-                    served.must_sign_in(local, asked, &request);
-                }
-                served.blocked(local, asked, &request, &refusal);
-                if let Refusal::SignInAgain { person: Some(person), .. } = &refusal {
-                    self.end_revoked(local, person);
+                served.refused(local, asked, &request, &refusal);
+                if let Refusal::Decided { decision, person: Some(person) } = &refusal
+                    && decision.reason == Reason::SignInRevoked
+                {
+                    // While it lived, the sign-in host would send its person straight back with it, to be refused again.
+                    local.world.sign_in.end_soon(&person.session, CutReason::Revoked);
                 }
                 match ask::Ask::of(&refusal) {
                     Some(what) => Box::pin(ask::ask(local, asked, request, served, what)).await,
@@ -265,27 +265,6 @@ impl Gateway {
                 }
             }
         }
-    }
-
-    /// Ends a session whose sign-in no longer counts. While it lived, the sign-in host would send its person straight back
-    /// with it, to be refused again.
-    fn end_revoked(&self, local: &Local, person: &Person) {
-        let (sessions, key, user) = (local.world.sessions.clone(), person.session.key, person.session.user);
-        let (audit, metrics) = (local.world.audit.clone(), Arc::clone(&self.metrics));
-        self.control.spawn(async move {
-            let reason = CutReason::Revoked;
-            match sessions.end(&key, reason).await {
-                Ok(true) => {
-                    metrics.control.session_ended(reason);
-                    let session = SessionId::of(&key.0);
-                    audit.record(Event::SessionEnded { user, session, reason, by: EndedBy::Provider });
-                }
-                Ok(false) => {}
-                Err(error) => {
-                    tracing::error!(error = %error, "an ended session could not be removed from the store yet");
-                }
-            }
-        });
     }
 
     /// The gateway's own endpoints run on the control runtime: nothing they wait for holds up a worker.

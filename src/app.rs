@@ -4,6 +4,7 @@ mod actions;
 mod console;
 mod reading;
 mod reload;
+mod strangers;
 mod world;
 
 use std::future::Future;
@@ -22,7 +23,7 @@ use crate::audit::{self, AuditError, AuditLog};
 use crate::config::Config;
 use crate::directory::{self, Directory};
 use crate::edge::{self, CertError, Certificates, Edge, EdgeError, Shutdown};
-use crate::entra::EntraError;
+use crate::entra::{EntraError, RelyingParty};
 use crate::facts::SharedClock;
 use crate::generation::Generation;
 use crate::peers::Peers;
@@ -162,7 +163,8 @@ impl App {
             peers.clone(),
             Arc::clone(&clock),
         )?;
-        let (directory, sync) = reading::begin(&config, &store, &clock, &audit, &metrics)?;
+        let party = RelyingParty::new(config.entra.clone(), Arc::clone(&clock))?;
+        let (directory, sync) = reading::begin(&config, &party, &store, (&clock, &audit, &metrics))?;
         let counted = sessions.clone();
         metrics.read_sessions_from(move || counted.count() as u64);
         let secrets =
@@ -191,7 +193,7 @@ impl App {
         };
         let ids = RequestIds::new()?;
         let announce = config.announce;
-        let world = Arc::new(Generation::new(world::build(&base, &config, None)?));
+        let world = Arc::new(Generation::new(world::build(&base, &config, party, 1)?));
         base.metrics.control.reloaded(Some(world.number()));
         let lasting = Arc::new(Lasting::new(world, base, certificates, config)?);
         lasting.show_certificates();

@@ -15,8 +15,8 @@ use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
 
 pub use event::{
-    AccountAction, AdminAction, AuthKind, Decision, EndedBy, Event, Permission, SessionId, SignIn, StreamCut,
-    VerdictChange, WarningContinued, Who,
+    AccountAction, AdminAction, AuthKind, Decision, EndedBy, Event, Permission, SessionEnd, SessionId, SignIn,
+    StreamCut, VerdictChange, WarningContinued, Who,
 };
 
 use crate::facts::{SharedClock, UnixTime};
@@ -118,6 +118,12 @@ impl AuditLog {
         if self.wants(verdict) {
             self.record(Event::Decision(Box::new(gather())));
         }
+    }
+
+    /// Counts a session that ended and writes it down.
+    pub fn session_ended(&self, metrics: &Metrics, ended: SessionEnd) {
+        metrics.control.session_ended(ended.reason);
+        self.record(Event::SessionEnded(ended));
     }
 
     /// Records an event, stamped with the time of this call. Never waits.

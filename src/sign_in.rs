@@ -27,6 +27,7 @@ use bytes::Bytes;
 use http::{HeaderMap, Method, Response};
 
 use crate::audit::{AuditLog, Event, SessionId, SignIn as SignInRecord, Who};
+use crate::cut::CutReason;
 use crate::edge::Body;
 use crate::entra::RelyingParty;
 use crate::facts::{AuthContext, SharedClock, UnixTime};
@@ -149,6 +150,12 @@ impl SignIn {
     /// Renews what the provider says about a session in the background, if it is due. Never waits.
     pub fn refresh_if_due(&self, session: &Arc<Session>) {
         refresh::if_due(self, session);
+    }
+
+    /// Ends a session that the provider does not stand by any more, in the background. Never waits.
+    pub fn end_soon(&self, session: &Arc<Session>, reason: CutReason) {
+        let (sign_in, session) = (self.clone(), Arc::clone(session));
+        self.parts.control.spawn(async move { refresh::end(&sign_in, &session, reason).await });
     }
 
     /// Whether the provider's keys are at hand.

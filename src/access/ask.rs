@@ -12,7 +12,7 @@ use super::{Asked, Local, collect};
 use crate::edge::Body;
 use crate::facts::AuthContext;
 use crate::pages::Caution;
-use crate::policy::{Decision, Reason};
+use crate::policy::{Reason, Verdict};
 use crate::sign_in::{Asker, Unauthenticated, Warned};
 
 /// What the person is asked for.
@@ -28,16 +28,19 @@ pub(super) enum Ask<'a> {
 impl<'a> Ask<'a> {
     /// What would turn this refusal into a yes; `None` if nothing the person does here can.
     pub(super) fn of(refusal: &'a Refusal) -> Option<Self> {
-        match refusal {
-            Refusal::SignIn | Refusal::SignInAgain { .. } => Some(Self::SignIn),
+        let Refusal::Decided { decision, person } = refusal else { return None };
+        match (decision.verdict, person) {
+            (Verdict::Block, _) => {
+                matches!(decision.reason, Reason::SignInRequired | Reason::SignInRevoked).then_some(Self::SignIn)
+            }
             // Both are remembered with a session, so somebody without one gets one first.
-            Refusal::Challenged { person: None, .. } | Refusal::Warned { person: None, .. } => Some(Self::SignIn),
-            Refusal::Challenged { decision: Decision { needs: Some(context), .. }, .. } => Some(Self::StepUp(*context)),
-            Refusal::Warned { decision, person: Some(person) } => {
+            (Verdict::Challenge | Verdict::Warn, None) => Some(Self::SignIn),
+            (Verdict::Challenge, Some(_)) => decision.needs.map(Self::StepUp),
+            (Verdict::Warn, Some(person)) => {
                 let caution = if decision.reason == Reason::RiskRule { Caution::Risk } else { Caution::Rule };
                 Some(Self::Warning(caution, decision.rule.as_deref()?, person))
             }
-            _ => None,
+            (Verdict::Allow | Verdict::Monitor, _) => None,
         }
     }
 }

@@ -20,7 +20,6 @@ use super::private::CachedAssertion;
 use super::refusal::Refusal;
 use super::{Asked, Local};
 use crate::facts::{Destination, Facts, Passed, RiskFeed, Standing, UnixTime};
-use crate::policy::{Decision, Reason, Verdict};
 use crate::session::{CookieKey, Lookup, Session};
 use crate::sign_in::cookie;
 use crate::telemetry::WorkerMetrics;
@@ -53,7 +52,7 @@ pub(super) async fn pass<B>(
         let (decision, source) = (local.policy().decide(&facts), facts.feed.source);
         if !decision.verdict.forwards() {
             worker.decided(decision.verdict, decision.reason);
-            return Err(refused(decision, person));
+            return Err(Refusal::Decided { decision, person });
         }
         let above = person.as_ref().map_or(&local.anonymous, |person| &person.session.cut);
         let path: Arc<str> = request.uri().path().into();
@@ -77,16 +76,6 @@ pub(super) async fn pass<B>(
             worker.decided(decision.verdict, decision.reason);
             return Ok(Permit::new(decision, person, cut, path, Some(entry)));
         }
-    }
-}
-
-fn refused(decision: Decision, person: Option<Arc<Person>>) -> Refusal {
-    match (decision.verdict, decision.reason) {
-        (Verdict::Block, Reason::SignInRequired) => Refusal::SignIn,
-        (Verdict::Block, Reason::SignInRevoked) => Refusal::SignInAgain { decision, person },
-        (Verdict::Challenge, _) => Refusal::Challenged { decision, person },
-        (Verdict::Warn, _) => Refusal::Warned { decision, person },
-        (Verdict::Block | Verdict::Allow | Verdict::Monitor, _) => Refusal::Blocked { decision, person },
     }
 }
 

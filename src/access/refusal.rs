@@ -9,34 +9,11 @@ use crate::policy::Decision;
 /// Why a request got no [`super::Permit`], or was answered by the gateway itself. Becomes a response in
 /// `access/respond.rs` and nowhere else.
 pub(super) enum Refusal {
-    /// Nobody is signed in.
-    SignIn,
-    /// Somebody is, by a sign-in that no longer counts.
-    SignInAgain {
-        /// What was decided.
-        decision: Decision,
-        /// For whom.
-        person: Option<Arc<Person>>,
-    },
-    /// The rules say no.
-    Blocked {
+    /// The rules do not say yes: block, or ask for a sign-in, a stronger one or a warning first (`access/ask.rs`).
+    Decided {
         /// What was decided.
         decision: Decision,
         /// For whom, if anybody is signed in.
-        person: Option<Arc<Person>>,
-    },
-    /// The person may go on after reading a warning.
-    Warned {
-        /// What was decided.
-        decision: Decision,
-        /// For whom.
-        person: Option<Arc<Person>>,
-    },
-    /// The person may go on after a stronger sign-in.
-    Challenged {
-        /// What was decided; says which step-up.
-        decision: Decision,
-        /// For whom.
         person: Option<Arc<Person>>,
     },
     /// The session store cannot say who this is; the cookie is left alone.
@@ -76,11 +53,7 @@ impl Refusal {
     /// The word in logs and metrics.
     pub(super) const fn word(&self) -> &'static str {
         match self {
-            Self::SignIn => "sign_in_required",
-            Self::SignInAgain { decision, .. }
-            | Self::Blocked { decision, .. }
-            | Self::Warned { decision, .. }
-            | Self::Challenged { decision, .. } => decision.reason.word(),
+            Self::Decided { decision, .. } => decision.reason.word(),
             Self::StoreDown => "store_down",
             Self::BadAuthority => "bad_authority",
             Self::Misdirected => "misdirected",

@@ -29,22 +29,19 @@ pub(super) fn refuse(
     refusal: &Refusal,
     served: &Served,
 ) -> Response<Body> {
-    let decided = matches!(refusal, Refusal::Blocked { .. } | Refusal::Warned { .. } | Refusal::Challenged { .. });
-    if !decided {
+    if !matches!(refusal, Refusal::Decided { .. }) {
         served.turned_away(refusal);
     }
     let sign_in = local.world.sign_in.config().origin();
     let (login_url, sign_out) = (format!("{sign_in}{PREFIX}sign-in"), format!("{sign_in}{PREFIX}sign-out"));
     let sign_in_again = format!("{login_url}?prompt=select_account");
     let page = match refusal {
-        Refusal::SignIn | Refusal::SignInAgain { .. } => Page::SignInRequired { login_url: &login_url },
-        Refusal::Blocked { decision, person }
-        | Refusal::Warned { decision, person }
-        | Refusal::Challenged { decision, person } => {
+        Refusal::Decided { decision, person } => {
             let app = app.map_or("", |app| &app.name);
             let person = person.as_ref();
             let person = person.map(|person| SignedInAs { name: &person.subject.name, email: &person.subject.email });
             match decision.reason {
+                Reason::SignInRequired | Reason::SignInRevoked => Page::SignInRequired { login_url: &login_url },
                 Reason::RiskRule => {
                     Page::AtRisk(AtRisk { reason: decision.reason, app, person, sign_in: &sign_in_again })
                 }

@@ -17,7 +17,7 @@ use super::gate::{Flight, NOBODY, NOTHING, OpenBook, Person};
 use crate::audit::{Event, SessionId, VerdictChange, Who};
 use crate::cut::CutReason;
 use crate::directory::{Affected, Directory};
-use crate::facts::{AppId, Destination, Facts, RiskFeed, Standing, TenantId, UnixTime, UserKey};
+use crate::facts::{Destination, Facts, RiskFeed, Standing, TenantId, UnixTime, UserKey};
 use crate::generation::{Generation, Held};
 use crate::policy::{Decision, Reason, Step, Verdict};
 use crate::session::SessionKey;
@@ -78,7 +78,7 @@ impl Reviewer {
                     beats = beats.wrapping_add(1);
                     // A swap is looked at twice: a request that was decided by the old rules in that very moment is in
                     // the book by the second time. One that came still later says so.
-                    let late = self.books.iter().filter(|book| book.take_late()).count() > 0;
+                    let late = self.books.iter().any(|book| book.take_late());
                     // Read once: a swap between two reads would never be seen.
                     let current = self.world.number();
                     let swapped = std::mem::replace(&mut generation, current) != current;
@@ -207,7 +207,7 @@ fn judge(world: &World, flight: &Flight, standing: Option<&Standing>) -> Decisio
         feed: flight.person.as_deref().map_or(RiskFeed::NONE, |person| person.feed.at(now, tick)),
         authenticated: session.map_or(UnixTime(0), |session| session.authenticated()),
         passed: passed.as_deref().unwrap_or(NOTHING),
-        destination: Destination::App { app: AppId(app.id.0), name: &app.name, method: &flight.method, path },
+        destination: Destination::App { app: app.id, name: &app.name, method: &flight.method, path },
         client: flight.client,
         now,
     })

@@ -11,7 +11,7 @@ use super::{AccessError, Asked, Local};
 use crate::audit::{AuthKind, Decision as Record, SessionId, Who};
 use crate::edge::Body;
 use crate::facts::Tick;
-use crate::policy::{Decision, Reason, Step, Verdict};
+use crate::policy::{Decision, Verdict};
 use crate::telemetry::metrics::UpstreamFault;
 use crate::telemetry::{RequestId, WorkerMetrics};
 
@@ -68,31 +68,13 @@ impl Served {
         });
     }
 
-    /// The gate said no.
-    pub(super) fn blocked<B>(&self, local: &Local, asked: &Asked<'_>, request: &Request<B>, refusal: &Refusal) {
-        if let Refusal::SignInAgain { decision, person }
-        | Refusal::Blocked { decision, person }
-        | Refusal::Warned { decision, person }
-        | Refusal::Challenged { decision, person } = refusal
-        {
+    /// The gate did not say yes.
+    pub(super) fn refused<B>(&self, local: &Local, asked: &Asked<'_>, request: &Request<B>, refusal: &Refusal) {
+        if let Refusal::Decided { decision, person } = refusal {
             local.world.audit.decided(decision.verdict, || {
                 self.record(local, asked, request, (decision.clone(), request.uri().path().into()), person.as_deref())
             });
         }
-    }
-
-    /// Nobody is signed in.
-    pub(super) fn must_sign_in<B>(&self, local: &Local, asked: &Asked<'_>, request: &Request<B>) {
-        let decision = Decision {
-            verdict: Verdict::Block,
-            reason: Reason::SignInRequired,
-            step: Step::AccessRules,
-            rule: None,
-            needs: None,
-        };
-        local.world.audit.decided(Verdict::Block, || {
-            self.record(local, asked, request, (decision, request.uri().path().into()), None)
-        });
     }
 
     /// The request was turned away before anything was decided.

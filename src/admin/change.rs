@@ -6,7 +6,7 @@ use super::Services;
 use super::guard::Ends;
 use super::problem::Problem;
 use super::who::Admin;
-use crate::audit::{AdminAction, EndedBy, Event, SessionId};
+use crate::audit::{AdminAction, EndedBy, Event, SessionEnd, SessionId};
 use crate::cut::CutReason;
 use crate::session::SessionInfo;
 
@@ -34,10 +34,9 @@ impl<S> Change<'_, S> {
     }
 
     pub(super) fn session_ended(&self, info: &SessionInfo) {
-        self.services.metrics.control.session_ended(CutReason::Revoked);
         let session = SessionId(u64::from_str_radix(&info.id, 16).unwrap_or_default());
-        let (user, reason, by) = (info.user, CutReason::Revoked, EndedBy::Admin);
-        self.services.audit.record(Event::SessionEnded { user, session, reason, by });
+        let ended = SessionEnd { user: info.user, session, reason: CutReason::Revoked, by: EndedBy::Admin };
+        self.services.audit.session_ended(&self.services.metrics, ended);
     }
 
     /// The store did not take it.

@@ -1,16 +1,12 @@
-//! The console's way to the admin listener, what it is shown, and the end of sessions whose provider is gone.
+//! The console's way to the admin listener, and what it is shown.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, PoisonError};
-use std::time::Duration;
 
 use super::Lasting;
 use crate::access::AppConfig;
 use crate::admin::{AppView, Console, Look, ProviderView, View};
-use crate::audit::{EndedBy, Event, SessionId};
 use crate::config::Config;
-use crate::cut::CutReason;
-use crate::session::SessionInfo;
 
 /// The configured apps, the console's one leading to where the admin listener really is: the configuration may say
 /// port 0, and a reload must not point it elsewhere.
@@ -54,52 +50,3 @@ pub(super) fn look(lasting: &Arc<Lasting>) -> Look {
         }
     })
 }
-
-impl Lasting {
-    /// Ends every session: whoever signed in before did so at another provider.
-    pub(super) fn end_everybody(self: &Arc<Self>) {
-        self.end_where(|_| true);
-    }
-
-    /// Ends the sessions of tenants whose people may not sign in here any more; at the start also those of a
-    /// configuration before it. At once in memory, durably in the background; and once more a little later, for
-    /// somebody who was signing in meanwhile.
-    pub(super) fn end_strangers(self: &Arc<Self>) {
-        self.end_those_of_gone_tenants();
-        let lasting = Arc::downgrade(self);
-        self.base.control.spawn(async move {
-            tokio::time::sleep(STRAGGLERS).await;
-            if let Some(lasting) = lasting.upgrade() {
-                lasting.end_those_of_gone_tenants();
-            }
-        });
-    }
-
-    fn end_those_of_gone_tenants(&self) {
-        let tenants = self.config.lock().unwrap_or_else(PoisonError::into_inner).entra.tenants.clone();
-        self.end_where(|info| !tenants.contains(&info.user.tenant));
-    }
-
-    fn end_where(&self, goes: impl Fn(&SessionInfo) -> bool) {
-        let gone = self.base.sessions.drop_where(goes, CutReason::AccountLost);
-        if gone.is_empty() {
-            return;
-        }
-        tracing::info!(sessions = gone.len(), "sessions of a provider or tenant that is gone have ended");
-        for info in &gone {
-            self.base.metrics.control.session_ended(CutReason::AccountLost);
-            let session = SessionId(u64::from_str_radix(&info.id, 16).unwrap_or_default());
-            let (user, reason, by) = (info.user, CutReason::AccountLost, EndedBy::Admin);
-            self.base.audit.record(Event::SessionEnded { user, session, reason, by });
-        }
-        let sessions = self.base.sessions.clone();
-        self.base.control.spawn(async move {
-            if let Err(error) = sessions.finish_endings().await {
-                tracing::error!(error = %error, "ended sessions are not off the disk yet; it is tried again");
-            }
-        });
-    }
-}
-
-/// Longer than anybody's sign-in takes from the provider's answer to the cookie.
-const STRAGGLERS: Duration = Duration::from_secs(60);

@@ -77,7 +77,8 @@ impl Reloader {
         // Held to the end: two reloads at once would each build on the same generation.
         let mut running = lasting.config.lock().unwrap_or_else(PoisonError::into_inner);
         let now = lasting.world.current();
-        let next = world::build(&lasting.base, &config, Some((&running, &now, now.number())))?;
+        let provider = world::provider_after(&running, &now, &config, &lasting.base.clock).map_err(AppError::from)?;
+        let next = world::build(&lasting.base, &config, provider, now.number() + 1)?;
         warn_about_fixed(&running, &config);
         lasting.certificates.replace(&config.edge.tls.certificates)?;
         // The credential may have changed. Nothing that could fail comes after this.

@@ -8,21 +8,30 @@ use http::HeaderValue;
 use super::{AppError, Base};
 use crate::access::{HeaderRules, Routes, SecretStore, StoreFailure, World};
 use crate::config::Config;
-use crate::entra::{Credential, RelyingParty};
+use crate::entra::{Credential, EntraError, RelyingParty};
+use crate::facts::SharedClock;
 use crate::generation::Generation;
 use crate::pages::{self, Pages};
 use crate::policy::Policy;
 use crate::sign_in::{self, SignIn, cookie};
 use crate::store::{Keyring, Store};
 
-/// Builds a generation. `before` is the one that runs now; what did not change is taken over from it.
-pub(super) fn build(base: &Base, config: &Config, before: Option<(&Config, &World, u64)>) -> Result<World, AppError> {
-    let version = before.map_or(1, |(_, _, number)| number + 1);
-    let provider = match before {
-        // Keys fetched before survive a reload, so that signing in works even if the provider is away right now.
-        Some((old, world, _)) if is_same_provider(old, config) => world.sign_in.provider().clone(),
-        _ => RelyingParty::new(config.entra.clone(), Arc::clone(&base.clock))?,
-    };
+/// The provider of the next generation: the one of `world`, which runs now by `old`, if nothing about it changed. Keys
+/// fetched before then survive a reload, so that signing in works even if the provider is away right now.
+pub(super) fn provider_after(
+    old: &Config,
+    world: &World,
+    config: &Config,
+    clock: &SharedClock,
+) -> Result<RelyingParty, EntraError> {
+    if is_same_provider(old, config) {
+        return Ok(world.sign_in.provider().clone());
+    }
+    RelyingParty::new(config.entra.clone(), Arc::clone(clock))
+}
+
+/// Builds a generation whose rules are called `version` in logs.
+pub(super) fn build(base: &Base, config: &Config, provider: RelyingParty, version: u64) -> Result<World, AppError> {
     let public_port = public_port(base, config);
     let pages = Pages::new(pages::Config {
         organisation: None,

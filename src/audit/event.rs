@@ -30,16 +30,7 @@ pub enum Event {
     /// A person read a warning and went on.
     WarningContinued(Box<WarningContinued>),
     /// A session ended, for whatever reason.
-    SessionEnded {
-        /// Whose.
-        user: UserKey,
-        /// Which.
-        session: SessionId,
-        /// Why.
-        reason: CutReason,
-        /// Who or what ended it: `admin`, `expiry`, `provider`, `person`, `rule`.
-        by: EndedBy,
-    },
+    SessionEnded(SessionEnd),
     /// A stream was ended because its permit was taken back.
     StreamCut(Box<StreamCut>),
     /// A yes was taken back because the facts behind it changed.
@@ -71,6 +62,19 @@ pub enum Event {
     AdminAction(Box<AdminAction>),
     /// A task on an account came to another state.
     AccountAction(Box<AccountAction>),
+}
+
+/// See [`Event::SessionEnded`].
+#[derive(Debug, Clone, Copy)]
+pub struct SessionEnd {
+    /// Whose.
+    pub user: UserKey,
+    /// Which.
+    pub session: SessionId,
+    /// Why.
+    pub reason: CutReason,
+    /// Who or what ended it: `admin`, `expiry`, `provider`, `person`, `rule`.
+    pub by: EndedBy,
 }
 
 /// Who or what ended a session.

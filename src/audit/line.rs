@@ -15,7 +15,7 @@
 use std::fmt::{Display, Write as _};
 
 use super::event::{
-    AccountAction, AdminAction, Decision, Event, SignIn, StreamCut, VerdictChange, WarningContinued, Who,
+    AccountAction, AdminAction, Decision, Event, SessionEnd, SignIn, StreamCut, VerdictChange, WarningContinued, Who,
 };
 use crate::facts::UnixTime;
 use crate::policy;
@@ -33,7 +33,7 @@ pub(super) fn write(out: &mut String, seq: u64, at: UnixTime, event: &Event) {
             line.end();
         }
         Event::WarningContinued(went) => write_continued(Line::begin(out, seq, at, "warning_continued"), went),
-        Event::SessionEnded { user, session, reason, by } => {
+        Event::SessionEnded(SessionEnd { user, session, reason, by }) => {
             let mut line = Line::begin(out, seq, at, "session_ended");
             line.plain("user", user);
             line.plain("session", format_args!("{:016x}", session.0));

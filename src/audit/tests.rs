@@ -19,12 +19,12 @@ fn every_event_is_one_line_of_printable_json() {
     let hostile = "\n{\"level\":\"info\"}\r\u{1b}[2J\u{2028}\"},{\"${jndi:x}=cmd\u{1f600}é";
     log.log.decided(Verdict::Block, || decision(hostile, Verdict::Block));
     log.log.record(Event::ConfigReloadFailed { generation: 4, problem: hostile.into() });
-    log.log.record(Event::SessionEnded {
+    log.log.record(Event::SessionEnded(super::SessionEnd {
         user: user(),
         session: SessionId(0xab),
         reason: CutReason::Revoked,
         by: EndedBy::Admin,
-    });
+    }));
     log.log.record(Event::AdminAction(Box::new(AdminAction {
         client: [127, 0, 0, 1].into(),
         by: "local".into(),

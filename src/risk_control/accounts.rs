@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use tokio::sync::broadcast::error::RecvError;
 
-use crate::audit::{AuditLog, EndedBy, Event, SessionId};
+use crate::audit::{AuditLog, EndedBy, SessionEnd, SessionId};
 use crate::cut::CutReason;
 use crate::directory::{Affected, Directory};
 use crate::facts::{Account, Groups, Subject, UserKey};
@@ -87,7 +87,7 @@ impl Accounts {
     }
 
     fn tell(&self, user: UserKey, SessionKey(key): &SessionKey, reason: CutReason) {
-        self.metrics.control.session_ended(reason);
-        self.audit.record(Event::SessionEnded { user, session: SessionId::of(key), reason, by: EndedBy::Provider });
+        let ended = SessionEnd { user, session: SessionId::of(key), reason, by: EndedBy::Provider };
+        self.audit.session_ended(&self.metrics, ended);
     }
 }

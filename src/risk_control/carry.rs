@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 use super::order::{ActionKind, Reach};
 use super::task::{Fault, Task, TaskState};
 use super::{Actions, Call};
-use crate::audit::{EndedBy, Event, SessionId};
+use crate::audit::{EndedBy, SessionEnd, SessionId};
 use crate::cut::CutReason;
 use crate::entra::graph::{Backoff, Outcome};
 use crate::facts::{Hold, TenantId, UnixTime};
@@ -200,8 +200,8 @@ impl Actions {
         let (reason, which) = (CutReason::Revoked, Which::BegunBy(until));
         let (ended, settled) = self.inner.sessions.end_some(user, which, reason).await;
         for SessionKey(key) in &ended {
-            self.inner.metrics.control.session_ended(reason);
-            self.inner.audit.record(Event::SessionEnded { user, session: SessionId::of(key), reason, by });
+            let ended = SessionEnd { user, session: SessionId::of(key), reason, by };
+            self.inner.audit.session_ended(&self.inner.metrics, ended);
         }
         let count = ended.len();
         match settled {

@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::{CookieKey, SessionError, SessionInfo, SessionKey, Sessions};
+use super::{CookieKey, SessionError, SessionKey, Sessions};
 use crate::cut::CutReason;
 use crate::facts::{TenantId, UnixTime, UserKey};
 use crate::peers::Announcement;
@@ -75,12 +75,20 @@ impl Sessions {
         self.end_here(&keys, reason).await
     }
 
-    /// Ends, in memory and at once, every session that `goes` says so about: nobody is let in with one from here on. Call
-    /// [`Sessions::finish_endings`] to make it durable. Who they were and their short ids.
-    pub fn drop_where(&self, goes: impl Fn(&SessionInfo) -> bool, reason: CutReason) -> Vec<SessionInfo> {
-        let gone: Vec<_> = self.list(None).into_iter().filter(|info| goes(info)).collect();
-        let taken = |info: &SessionInfo| self.find(&info.id).is_some_and(|key| self.take(&key, reason));
-        gone.into_iter().filter(taken).collect()
+    /// Ends, in memory and at once, every session of the people that `goes` says so about: nobody is let in with one from
+    /// here on. Call [`Sessions::finish_endings`] to make it durable. Whose they were, and which.
+    pub fn drop_people(&self, goes: impl Fn(&UserKey) -> bool, reason: CutReason) -> Vec<(UserKey, SessionKey)> {
+        let mut gone = Vec::new();
+        for user in self.people().into_iter().filter(goes) {
+            let keys = self.inner.index().of_user(&user);
+            for key in keys {
+                self.inner.peers.announce(Announcement::SessionEnded { session: key.0, reason: reason.word() });
+                if self.take(&key, reason) {
+                    gone.push((user, key));
+                }
+            }
+        }
+        gone
     }
 
     /// Makes durable what has ended in memory.

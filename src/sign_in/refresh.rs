@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use super::SignIn;
-use crate::audit::{EndedBy, Event, SessionId};
+use crate::audit::{EndedBy, SessionEnd, SessionId};
 use crate::cut::CutReason;
 use crate::entra::{BadToken, Fault};
 use crate::session::{RefreshTicket, Session};
@@ -62,11 +62,16 @@ const fn is_about_the_person(fault: Fault) -> bool {
     matches!(fault, Fault::Refused(_) | Fault::BadToken(BadToken::OtherPerson | BadToken::TenantNotAllowed))
 }
 
-async fn end(sign_in: &SignIn, session: &Session, reason: CutReason) {
-    if let Err(error) = sign_in.parts.sessions.end(&session.key, reason).await {
-        tracing::error!(error = %error, "an ended session could not be removed from the store yet");
+/// Ends a session that the provider does not stand by any more.
+pub(super) async fn end(sign_in: &SignIn, session: &Session, reason: CutReason) {
+    let parts = &sign_in.parts;
+    match parts.sessions.end(&session.key, reason).await {
+        Ok(true) => {}
+        // Somebody else was faster, and has said so.
+        Ok(false) => return,
+        Err(error) => tracing::error!(error = %error, "an ended session could not be removed from the store yet"),
     }
-    sign_in.parts.metrics.control.session_ended(reason);
-    let session_id = SessionId::of(&session.key.0);
-    sign_in.record(Event::SessionEnded { user: session.user, session: session_id, reason, by: EndedBy::Provider });
+    let ended =
+        SessionEnd { user: session.user, session: SessionId::of(&session.key.0), reason, by: EndedBy::Provider };
+    parts.audit.session_ended(&parts.metrics, ended);
 }

@@ -57,7 +57,7 @@ pub struct ControlMetrics {
     pub provider_requests: Tally,
     /// Requests to the identity provider that failed or timed out.
     pub provider_requests_failed: Tally,
-    /// From the announcement of a change of risk to the end of each request or stream it ended.
+    /// From the moment the reviewer takes up a change of risk to the end of each request or stream it ended.
     pub risk_to_cut: Histogram,
     /// The same from the moment the provider gives for the change, by its clock, in whole seconds.
     pub risk_age_at_cut: Histogram,

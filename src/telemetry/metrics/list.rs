@@ -116,7 +116,7 @@ pub(super) const LIST: &[Metric] = &[
         Histogram,
         "risk_to_cut_seconds",
         ["from"],
-        "From a change of risk to the end of what it ended; from its announcement here, or by the provider's clock.",
+        "From a change of risk to the end of what it ended; from the moment it is taken up here, or by the provider's clock.",
         |m, s| {
             let sum = |histogram: &super::histogram::Histogram| {
                 let mut sum = Sum::default();
