@@ -10,7 +10,8 @@ use crate::admin::{AppView, Console, Look, ProviderView, View};
 use crate::audit::{EndedBy, Event, SessionId};
 use crate::config::Config;
 use crate::cut::CutReason;
-use crate::session::SessionInfo;
+use crate::facts::UserKey;
+use crate::session::SessionKey;
 
 /// The configured apps, the console's one leading to where the admin listener really is: the configuration may say
 /// port 0, and a reload must not point it elsewhere.
@@ -77,19 +78,18 @@ impl Lasting {
 
     fn end_those_of_gone_tenants(&self) {
         let tenants = self.config.lock().unwrap_or_else(PoisonError::into_inner).entra.tenants.clone();
-        self.end_where(|info| !tenants.contains(&info.user.tenant));
+        self.end_where(|user| !tenants.contains(&user.tenant));
     }
 
-    fn end_where(&self, goes: impl Fn(&SessionInfo) -> bool) {
+    fn end_where(&self, goes: impl Fn(&UserKey) -> bool) {
         let gone = self.base.sessions.drop_where(goes, CutReason::AccountLost);
         if gone.is_empty() {
             return;
         }
         tracing::info!(sessions = gone.len(), "sessions of a provider or tenant that is gone have ended");
-        for info in &gone {
+        for (SessionKey(key), user) in gone {
             self.base.metrics.control.session_ended(CutReason::AccountLost);
-            let session = SessionId(u64::from_str_radix(&info.id, 16).unwrap_or_default());
-            let (user, reason, by) = (info.user, CutReason::AccountLost, EndedBy::Admin);
+            let (session, reason, by) = (SessionId::of(&key), CutReason::AccountLost, EndedBy::Admin);
             self.base.audit.record(Event::SessionEnded { user, session, reason, by });
         }
         let sessions = self.base.sessions.clone();

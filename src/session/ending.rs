@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::{CookieKey, SessionError, SessionInfo, SessionKey, Sessions};
+use super::{CookieKey, SessionError, SessionKey, Sessions};
 use crate::cut::CutReason;
 use crate::facts::{TenantId, UnixTime, UserKey};
 use crate::peers::Announcement;
@@ -58,12 +58,6 @@ impl Sessions {
         (keys, settled)
     }
 
-    /// Everybody who has a session.
-    #[must_use]
-    pub fn people(&self) -> Vec<UserKey> {
-        self.inner.index().people()
-    }
-
     /// Ends sessions by the provider's session id (front-channel logout), in one tenant or any.
     ///
     /// # Errors
@@ -75,12 +69,13 @@ impl Sessions {
         self.end_here(&keys, reason).await
     }
 
-    /// Ends, in memory and at once, every session that `goes` says so about: nobody is let in with one from here on. Call
-    /// [`Sessions::finish_endings`] to make it durable. Who they were and their short ids.
-    pub fn drop_where(&self, goes: impl Fn(&SessionInfo) -> bool, reason: CutReason) -> Vec<SessionInfo> {
-        let gone: Vec<_> = self.list(None).into_iter().filter(|info| goes(info)).collect();
-        let taken = |info: &SessionInfo| self.find(&info.id).is_some_and(|key| self.take(&key, reason));
-        gone.into_iter().filter(taken).collect()
+    /// Ends, in memory and at once, every session of whoever `goes`: nobody is let in with one from here on. Returns what
+    /// has ended; call [`Sessions::finish_endings`] to make it durable.
+    pub fn drop_where(&self, goes: impl Fn(&UserKey) -> bool, reason: CutReason) -> Vec<(SessionKey, UserKey)> {
+        let mut gone = Vec::new();
+        self.each(|key, entry| gone.extend(goes(&entry.user).then_some((*key, entry.user))));
+        gone.retain(|(key, _)| self.take(key, reason));
+        gone
     }
 
     /// Makes durable what has ended in memory.
