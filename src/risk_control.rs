@@ -17,7 +17,6 @@ mod task;
 
 use std::collections::HashMap;
 use std::future::Future;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -33,7 +32,7 @@ pub use task::{Fault, Mark, Task, TaskId, TaskState};
 
 use crate::audit::{AccountAction, AuditLog, Event};
 use crate::directory::Directory;
-use crate::facts::{Groups, SharedClock, Standing, Subject, TenantId, UserKey};
+use crate::facts::{SharedClock, Standing, Subject, TenantId, UserKey};
 use crate::session::Sessions;
 use crate::store::{Keyring, Store, StoreError};
 use crate::telemetry::Metrics;
@@ -129,8 +128,6 @@ struct Inner {
     wake: HashMap<TenantId, Notify>,
     /// Wakes whoever looks at everybody.
     look: Notify,
-    /// Epoch of the last look, so that tests and the release can wait for one.
-    looks: AtomicU64,
     /// Held while a block changes, which is read before it is written.
     holding: Mutex<()>,
     /// The process ends: nobody is looked at any more.
@@ -212,7 +209,6 @@ impl Actions {
         metrics.actions.stopped.set(u64::from(ledger.stop().is_some()));
         let (settings, ledger) = (RwLock::new(Arc::new(settings)), Mutex::new(ledger));
         let wake = tenants.iter().map(|tenant| (*tenant, Notify::new())).collect();
-        let (look, looks) = (Notify::new(), AtomicU64::new(0));
         let inner = Inner {
             settings,
             tenants,
@@ -225,8 +221,7 @@ impl Actions {
             metrics,
             clock,
             wake,
-            look,
-            looks,
+            look: Notify::new(),
             holding: Mutex::default(),
             closing: CancellationToken::new(),
         };
@@ -396,8 +391,7 @@ impl Actions {
     }
 
     fn standing(&self, user: UserKey) -> Standing {
-        let subject = Subject { user, name: "".into(), email: "".into(), groups: Groups::Unknown };
-        self.inner.directory.standing(&subject)
+        self.inner.directory.standing(&Subject::of_key(user))
     }
 
     /// Writes down how a task stands now, for people who come later and for those who watch.
@@ -415,12 +409,6 @@ impl Actions {
             reason,
             note: task.order.note.clone(),
         })));
-    }
-
-    /// How often everybody has been looked at.
-    #[must_use]
-    pub fn looks(&self) -> u64 {
-        self.inner.looks.load(Ordering::Acquire)
     }
 }
 

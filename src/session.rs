@@ -278,18 +278,7 @@ impl Sessions {
                 lines.extend(index.entry(&key).map(|entry| self.info(&key, entry)));
             }
         } else {
-            let mut after = None;
-            loop {
-                let step: Vec<_> = self
-                    .inner
-                    .index()
-                    .after(after, LIST_STEP)
-                    .map(|(key, entry)| (*key, self.info(key, entry)))
-                    .collect();
-                let Some((last, _)) = step.last() else { break };
-                after = Some(*last);
-                lines.extend(step.into_iter().map(|(_, line)| line));
-            }
+            self.each(|key, entry| lines.push(self.info(key, entry)));
         }
         lines.sort_by_key(|line| std::cmp::Reverse(line.created));
         lines
@@ -298,15 +287,32 @@ impl Sessions {
     /// Every session with an open stream, which may have no other request for hours.
     #[must_use]
     pub fn streaming(&self) -> Vec<Arc<Session>> {
-        let (mut found, mut after) = (Vec::new(), None);
+        let mut found = Vec::new();
+        self.each(|_, entry| found.extend(entry.live.upgrade().filter(|session| session.pulse.streams() > 0)));
+        found
+    }
+
+    /// Everybody who has a session.
+    #[must_use]
+    pub fn people(&self) -> Vec<UserKey> {
+        let mut people = Vec::new();
+        self.each(|_, entry| people.push(entry.user));
+        people.sort_unstable();
+        people.dedup();
+        people
+    }
+
+    /// Shows everything that lives to `see`, some at a time under one lock.
+    fn each(&self, mut see: impl FnMut(&SessionKey, &Entry)) {
+        let mut after = None;
         loop {
             let mut last = None;
             for (key, entry) in self.inner.index().after(after, LIST_STEP) {
                 last = Some(*key);
-                found.extend(entry.live.upgrade().filter(|session| session.pulse.streams() > 0));
+                see(key, entry);
             }
             if last.is_none() {
-                return found;
+                return;
             }
             after = last;
         }
@@ -357,16 +363,15 @@ impl Sessions {
             self.inner.renewals.fetch_add(1, Ordering::Release);
         }
         self.inner.index().entry(&session.key).ok_or(SessionError::Over)?.show(&subject);
-        let mut record = self.record(&session.key).await?.ok_or(SessionError::Over)?;
-        record.subject = subject;
-        record.refreshed = self.inner.clock.now();
-        if let Some(token) = refresh_token {
-            record.set_refresh_token(&token);
-        }
-        let sealed = record.seal(&self.inner.keyring, &session.key)?;
-        let mut batch = Batch::new();
-        batch.put_if((Table::Sessions, &session.key.0), Table::Sessions, &session.key.0, &sealed);
-        Ok(self.inner.store.write(batch).await?)
+        let now = self.inner.clock.now();
+        self.rewrite(&session.key, |record| {
+            record.subject = subject;
+            record.refreshed = now;
+            if let Some(token) = refresh_token {
+                record.set_refresh_token(&token);
+            }
+        })
+        .await
     }
 
     /// Moves whenever the provider said something new of somebody, such as other groups; one load.
@@ -378,6 +383,17 @@ impl Sessions {
     async fn record(&self, key: &SessionKey) -> Result<Option<Record>, SessionError> {
         let sealed = self.inner.store.read_async(Table::Sessions, &key.0).await?;
         Ok(sealed.and_then(|sealed| Record::open(&self.inner.keyring, key, &sealed)))
+    }
+
+    /// Changes the record on disk, if it is still there. The caller holds [`Session::writing`]: whoever reads it first
+    /// would lose what the other wrote.
+    async fn rewrite(&self, key: &SessionKey, change: impl FnOnce(&mut Record) + Send) -> Result<(), SessionError> {
+        let mut record = self.record(key).await?.ok_or(SessionError::Over)?;
+        change(&mut record);
+        let sealed = record.seal(&self.inner.keyring, key)?;
+        let mut batch = Batch::new();
+        batch.put_if((Table::Sessions, &key.0), Table::Sessions, &key.0, &sealed);
+        Ok(self.inner.store.write(batch).await?)
     }
 
     /// Ends the oldest sessions of a person who has too many.

@@ -156,7 +156,7 @@ impl From<Task> for TaskLine {
             _ => (None, None),
         };
         let sentence = match &task.state {
-            TaskState::Unsuccessful { sentence, .. } => Some(sentence.clone()),
+            TaskState::Unsuccessful { fault } => Some(fault.sentence().to_owned()),
             _ => None,
         };
         Self {

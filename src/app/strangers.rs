@@ -36,12 +36,12 @@ impl Lasting {
 
     fn end_where(&self, goes: impl Fn(&UserKey) -> bool) {
         let reason = CutReason::AccountLost;
-        let gone = self.base.sessions.drop_people(goes, reason);
+        let gone = self.base.sessions.drop_where(goes, reason);
         if gone.is_empty() {
             return;
         }
         tracing::info!(sessions = gone.len(), "sessions of a provider or tenant that is gone have ended");
-        for (user, SessionKey(key)) in gone {
+        for (SessionKey(key), user) in gone {
             let ended = SessionEnd { user, session: SessionId::of(&key), reason, by: EndedBy::Admin };
             self.base.audit.session_ended(&self.base.metrics, ended);
         }

@@ -77,3 +77,11 @@ pub struct Subject {
     /// Group membership.
     pub groups: Groups,
 }
+
+impl Subject {
+    /// Somebody of whom nothing but the key is known, as no session stands for them.
+    #[must_use]
+    pub fn of_key(user: UserKey) -> Self {
+        Self { user, name: "".into(), email: "".into(), groups: Groups::Unknown }
+    }
+}

@@ -9,7 +9,7 @@ use tokio::sync::broadcast::error::RecvError;
 use crate::audit::{AuditLog, EndedBy, SessionEnd, SessionId};
 use crate::cut::CutReason;
 use crate::directory::{Affected, Directory};
-use crate::facts::{Account, Groups, Subject, UserKey};
+use crate::facts::{Account, Subject, UserKey};
 use crate::session::{SessionError, SessionKey, Sessions, Which};
 use crate::telemetry::Metrics;
 
@@ -70,8 +70,7 @@ impl Accounts {
 
     /// Ends the sessions of this person that the directory says must not go on.
     async fn settle(&self, user: UserKey) -> Result<(), SessionError> {
-        let subject = Subject { user, name: "".into(), email: "".into(), groups: Groups::Unknown };
-        let standing = self.directory.standing(&subject);
+        let standing = self.directory.standing(&Subject::of_key(user));
         let gone = matches!(standing.account, Account::Disabled | Account::Deleted);
         let (which, reason) = match standing.valid_from {
             _ if gone => (Which::All, CutReason::AccountLost),

@@ -6,7 +6,6 @@
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::sync::broadcast::error::RecvError;
@@ -161,7 +160,6 @@ impl Actions {
         let at_risk = self.at_risk();
         self.look_at(&at_risk).await;
         self.look_again().await;
-        self.inner.looks.fetch_add(1, Ordering::AcqRel);
     }
 
     /// Looks at those whose matter can come up by the passing of time alone.

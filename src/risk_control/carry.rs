@@ -73,14 +73,17 @@ impl Actions {
         let done = match kind {
             ActionKind::Block(reach) => self.set_hold(&mut task, reach, true).await,
             ActionKind::Unblock(reach) => self.set_hold(&mut task, reach, false).await,
-            ActionKind::Watch => self.watch(&task, now.plus(self.settings().watch)).await,
-            ActionKind::Unwatch => self.watch(&task, UnixTime(0)).await,
-            _ if kind.ends_sessions() => Ok(Some(self.end_sessions(&task).await)),
-            _ => Ok(None),
+            ActionKind::Watch => self.inner.directory.set_watched(user, now.plus(self.settings().watch)).await,
+            ActionKind::Unwatch => self.inner.directory.set_watched(user, UnixTime(0)).await,
+            _ if kind.ends_sessions() => {
+                let what = self.end_sessions(&task).await;
+                task.mark(now, what);
+                Ok(())
+            }
+            _ => Ok(()),
         };
         match done {
-            Ok(what) => {
-                what.into_iter().for_each(|what| task.mark(now, what));
+            Ok(()) => {
                 task.done_here = true;
                 if Call::of(kind, false).is_none() {
                     task.turn(now, TaskState::Successful { at: now });
@@ -88,8 +91,7 @@ impl Actions {
             }
             // There is no directory to keep it in, so it would have no effect.
             Err(StoreError::NotKept) => {
-                let fault = Fault::NotConfigured;
-                task.turn(now, TaskState::Unsuccessful { fault, sentence: fault.sentence().to_owned() });
+                task.turn(now, TaskState::Unsuccessful { fault: Fault::NotConfigured });
             }
             Err(error) => {
                 tracing::error!(error = %error, user = %user, action = kind.word(), "the store did not take an account action");
@@ -105,7 +107,7 @@ impl Actions {
         let Some(call) = Call::of(task.order.kind, self.settings().reset_with_mfa) else { return };
         let outcome = self.inner.hands.ask(task.order.user, call).await;
         let now = self.inner.clock.now();
-        let failed = |fault: Fault| TaskState::Unsuccessful { fault, sentence: fault.sentence().to_owned() };
+        let failed = |fault| TaskState::Unsuccessful { fault };
         match outcome {
             Some(Outcome::Done) => task.turn(now, TaskState::Successful { at: now }),
             Some(Outcome::Retry(asked)) => self.retry(&mut task, asked),
@@ -139,31 +141,30 @@ impl Actions {
                 );
                 task.state = TaskState::InProgress { attempt: attempt + 1, next };
             }
-            None => {
-                let fault = Fault::GaveUp;
-                task.turn(now, TaskState::Unsuccessful { fault, sentence: fault.sentence().to_owned() });
-            }
+            None => task.turn(now, TaskState::Unsuccessful { fault: Fault::GaveUp }),
         }
     }
 
     /// Keeps what has happened to a task, and what it means for the task it took back.
     async fn conclude(&self, task: &Task) {
         let mut ledger = self.inner.ledger.lock().await;
-        ledger.record(task.clone()).await;
+        // In one write: after a death in between, the one that was taken back would not know it.
+        let mut happened = vec![task.clone()];
         if let (TaskState::Successful { at }, Some(undone)) = (&task.state, task.order.undoes)
             && let Some(mut undone) = ledger.get(undone).cloned()
         {
             undone.undone_by = Some(task.id);
             undone.mark(*at, format!("taken back by task {}", task.id));
-            ledger.record(undone).await;
+            happened.push(undone);
         }
+        ledger.record(happened).await;
         drop(ledger);
         if !matches!(task.state, TaskState::InProgress { .. }) {
             self.record(task);
         }
     }
 
-    pub(super) async fn set_hold(&self, task: &mut Task, reach: Reach, on: bool) -> Result<Option<String>, StoreError> {
+    pub(super) async fn set_hold(&self, task: &mut Task, reach: Reach, on: bool) -> Result<(), StoreError> {
         let user = task.order.user;
         // Two at once, each of one half, would each write back what the other has just changed.
         let _turn = self.inner.holding.lock().await;
@@ -182,14 +183,7 @@ impl Actions {
                 self.inner.ledger.lock().await.change(task.clone()).await?;
             }
         }
-        self.inner.directory.set_hold(user, after).await?;
-        Ok(None)
-    }
-
-    async fn watch(&self, task: &Task, until: UnixTime) -> Result<Option<String>, StoreError> {
-        let user = task.order.user;
-        self.inner.directory.set_watched(user, until).await?;
-        Ok(None)
+        self.inner.directory.set_hold(user, after).await
     }
 
     /// Ends the sessions that were there when the task was let go; somebody who signs in after that has a right to.

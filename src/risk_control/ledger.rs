@@ -114,10 +114,11 @@ impl Ledger {
     }
 
     /// Takes over what has already happened: it counts even if it cannot be written now, and is written later.
-    pub(super) async fn record(&mut self, task: Task) {
-        let id = task.id;
-        self.keep(task);
-        self.unwritten.insert(id);
+    pub(super) async fn record(&mut self, tasks: Vec<Task>) {
+        for task in tasks {
+            self.unwritten.insert(task.id);
+            self.keep(task);
+        }
         self.settle().await;
     }
 

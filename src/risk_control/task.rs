@@ -97,8 +97,6 @@ pub enum TaskState {
     Unsuccessful {
         /// Why.
         fault: Fault,
-        /// The same as a sentence for people.
-        sentence: String,
     },
     /// A person called it off.
     Cancelled {
@@ -144,7 +142,7 @@ impl TaskState {
         match self {
             Self::Proposed => Some(Brake::DryRun.word()),
             Self::Held { brake } => Some(brake.word()),
-            Self::Unsuccessful { fault, .. } => Some(fault.word()),
+            Self::Unsuccessful { fault } => Some(fault.word()),
             _ => None,
         }
     }
@@ -274,7 +272,7 @@ impl Task {
         self.mark(now, what);
     }
 
-    /// Whether a person ordered it or let it go.
+    /// Whether a person ordered it.
     #[must_use]
     pub const fn is_by_hand(&self) -> bool {
         !self.order.by.is_automatic()

@@ -7,7 +7,7 @@ mod crash;
 mod taking_back;
 
 use std::collections::HashSet;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ use crate::audit::AuditLog;
 use crate::directory::{RiskUpdate, Update};
 use crate::entra::graph::Outcome;
 use crate::facts::{
-    Clock as _, Guid, ManualClock, ObjectId, RiskFeed, RiskLevel, RiskReading, RiskSource, RiskState, UnixTime,
+    Clock as _, Groups, Guid, ManualClock, ObjectId, RiskFeed, RiskLevel, RiskReading, RiskSource, RiskState, UnixTime,
 };
 use crate::peers::Peers;
 use crate::session::{self, NewSession};
@@ -83,6 +83,7 @@ struct Running {
     actions: Actions,
     sessions: Sessions,
     directory: Directory,
+    store: Store,
     clock: Arc<ManualClock>,
 }
 
@@ -127,7 +128,7 @@ impl World {
         let parts = Parts {
             settings: self.settings.clone(),
             tenants: vec![TENANT],
-            store,
+            store: store.clone(),
             keyring,
             sessions: sessions.clone(),
             directory: directory.clone(),
@@ -137,8 +138,8 @@ impl World {
             metrics: Metrics::new(1),
             clock,
         };
-        let running =
-            Running { actions: Actions::open(parts).unwrap(), sessions, directory, clock: Arc::clone(&self.clock) };
+        let (actions, clock) = (Actions::open(parts).unwrap(), Arc::clone(&self.clock));
+        let running = Running { actions, sessions, directory, store, clock };
         running.source(RiskSource::Answers);
         running
     }

@@ -58,12 +58,6 @@ impl Sessions {
         (keys, settled)
     }
 
-    /// Everybody who has a session.
-    #[must_use]
-    pub fn people(&self) -> Vec<UserKey> {
-        self.inner.index().people()
-    }
-
     /// Ends sessions by the provider's session id (front-channel logout), in one tenant or any.
     ///
     /// # Errors
@@ -75,18 +69,14 @@ impl Sessions {
         self.end_here(&keys, reason).await
     }
 
-    /// Ends, in memory and at once, every session of the people that `goes` says so about: nobody is let in with one from
-    /// here on. Call [`Sessions::finish_endings`] to make it durable. Whose they were, and which.
-    pub fn drop_people(&self, goes: impl Fn(&UserKey) -> bool, reason: CutReason) -> Vec<(UserKey, SessionKey)> {
+    /// Ends, in memory and at once, every session of whoever `goes`: nobody is let in with one from here on. Returns what
+    /// has ended; call [`Sessions::finish_endings`] to make it durable.
+    pub fn drop_where(&self, goes: impl Fn(&UserKey) -> bool, reason: CutReason) -> Vec<(SessionKey, UserKey)> {
         let mut gone = Vec::new();
-        for user in self.people().into_iter().filter(goes) {
-            let keys = self.inner.index().of_user(&user);
-            for key in keys {
-                self.inner.peers.announce(Announcement::SessionEnded { session: key.0, reason: reason.word() });
-                if self.take(&key, reason) {
-                    gone.push((user, key));
-                }
-            }
+        self.each(|key, entry| gone.extend(goes(&entry.user).then_some((*key, entry.user))));
+        gone.retain(|(key, _)| self.take(key, reason));
+        for (key, _) in &gone {
+            self.inner.peers.announce(Announcement::SessionEnded { session: key.0, reason: reason.word() });
         }
         gone
     }

@@ -204,13 +204,6 @@ impl Index {
         found.into_iter().map(|(key, _)| key).collect()
     }
 
-    pub(super) fn people(&self) -> Vec<UserKey> {
-        let mut people: Vec<UserKey> = self.entries.values().map(|entry| entry.user).collect();
-        people.sort_unstable();
-        people.dedup();
-        people
-    }
-
     pub(super) fn of_sid(&self, tenant: Option<TenantId>, sid: &str) -> Vec<SessionKey> {
         let fits = |entry: &Entry| {
             !sid.is_empty() && entry.sid() == sid && tenant.is_none_or(|tenant| entry.user.tenant == tenant)

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use super::{Session, SessionError, Sessions};
 use crate::facts::{Acknowledged, Passed, Proof, UnixTime};
-use crate::store::{Batch, Table};
 
 /// Warnings remembered per session; the oldest is forgotten, and then shown again.
 const MAX_ACKNOWLEDGED: usize = 64;
@@ -33,20 +32,14 @@ impl Sessions {
     }
 
     async fn pass(&self, session: &Arc<Session>, change: impl FnOnce(&mut Passed) + Send) -> Result<(), SessionError> {
-        let inner = &self.inner;
-        // A silent refresh writes the same record; whoever reads it first would lose what the other wrote.
+        // A silent refresh writes the same record.
         let _turn = session.writing.lock().await;
-        if session.cut.is_raised() || inner.index().entry(&session.key).is_none() {
+        if session.cut.is_raised() || self.inner.index().entry(&session.key).is_none() {
             return Err(SessionError::Over);
         }
         let mut passed = Passed::clone(&session.passed());
         change(&mut passed);
-        let mut record = self.record(&session.key).await?.ok_or(SessionError::Over)?;
-        record.set_passed(&passed);
-        let sealed = record.seal(&inner.keyring, &session.key)?;
-        let mut batch = Batch::new();
-        batch.put_if((Table::Sessions, &session.key.0), Table::Sessions, &session.key.0, &sealed);
-        inner.store.write(batch).await?;
+        self.rewrite(&session.key, |record| record.set_passed(&passed)).await?;
         session.pass(passed);
         if session.cut.is_raised() { Err(SessionError::Over) } else { Ok(()) }
     }

@@ -95,8 +95,9 @@ impl Browser {
     }
 
     /// Forgets the rounds: somebody who signs out and comes again is no loop.
-    pub(super) const fn start_anew(&mut self) {
+    pub(super) fn start_anew(&mut self) {
         self.entries = 0;
+        self.steps.clear();
     }
 }
 
@@ -149,6 +150,9 @@ mod tests {
             browser.step(AuthContext(context), 0, UnixTime(1010));
         }
         assert!(browser.is_stepping_in_circles(AuthContext(99), UnixTime(1010)), "eight others in a minute");
+        let mut anew = browser.clone();
+        anew.start_anew();
+        assert!(!anew.is_stepping_in_circles(c1, UnixTime(1010)), "whoever signed out begins anew");
         browser.step(c2, 0, UnixTime(1100));
         assert_eq!(browser.steps.len(), 1, "what is over is forgotten");
     }

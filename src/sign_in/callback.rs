@@ -145,7 +145,10 @@ fn attempt(sign_in: &SignIn, browser: Option<&Browser>, state: Option<&str>) -> 
 
 /// The living session that this browser's cookie speaks of. Only ever used to go on with or to end that session, never
 /// to show anything of it: a cross-site post carries this cookie.
-async fn of_browser(sign_in: &SignIn, browser: Option<&Browser>) -> Result<Option<Arc<Session>>, SignInError> {
+pub(super) async fn of_browser(
+    sign_in: &SignIn,
+    browser: Option<&Browser>,
+) -> Result<Option<Arc<Session>>, SignInError> {
     let key = browser.and_then(|browser| browser.session.as_deref()).and_then(enter::unhex).map(SessionKey);
     let Some(key) = key else { return Ok(None) };
     let session = sign_in.parts.sessions.by_key(&key).await?;

@@ -12,12 +12,12 @@ use http::{HeaderValue, Method, Response, StatusCode};
 use super::callback::{self, Answer};
 use super::seal::{Attempt, Browser, Return};
 use super::start::{self, Asker};
-use super::{PREFIX, SignIn, SignInError, Visit, enter, reply};
+use super::{PREFIX, SignIn, SignInError, Visit, reply};
 use crate::edge::Body;
 use crate::entra::{EntraError, RefusalClass};
 use crate::facts::{AuthContext, Proof, UnixTime};
 use crate::pages::StepUpProblem;
-use crate::session::{Session, SessionKey};
+use crate::session::Session;
 use crate::telemetry::Secret;
 use crate::telemetry::metrics::SignInOutcome;
 
@@ -116,10 +116,7 @@ async fn stepping(sign_in: &SignIn, attempt: &Attempt, browser: &Browser) -> Res
     if attempt.session != browser.session {
         return Err(SignInError::StaleAttempt);
     }
-    let key = attempt.session.as_deref().and_then(enter::unhex).map(SessionKey).ok_or(SignInError::StaleAttempt)?;
-    let session = sign_in.parts.sessions.by_key(&key).await?;
-    let living = session.filter(|session| session.touch(sign_in.parts.clock.tick()).is_ok());
-    living.ok_or(SignInError::StaleAttempt)
+    callback::of_browser(sign_in, Some(browser)).await?.ok_or(SignInError::StaleAttempt)
 }
 
 /// Why a step-up came to nothing: with a page of its own, or as any sign-in can fail.

@@ -8,6 +8,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
+use crate::world::graph::key;
 use crate::world::provider::Kind;
 use crate::world::upstream::Answer;
 use crate::world::{ALICE, APP, BOB, Person, TENANT, World, eventually, shapes};
@@ -19,8 +20,8 @@ async fn sign_out_ends_sessions_here_and_at_microsoft() {
     let before = simulated(&world, ALICE).await["sessions_valid_from"].as_u64().unwrap();
     let task = done(&portcullis(&world, &["user", "sign-out", &key(ALICE), "--note", "lost", "--json"]).await);
     assert_eq!((task["state"].as_str(), task["name"].as_str()), (Some("successful"), Some("local")), "{task}");
-    assert_ne!(status(&world, &alice).await, 200);
-    assert_eq!(status(&world, &bob).await, 200, "nobody else is concerned");
+    assert_ne!(world.answer(APP, &alice).await.0, 200);
+    assert_eq!(world.answer(APP, &bob).await.0, 200, "nobody else is concerned");
     assert!(simulated(&world, ALICE).await["sessions_valid_from"].as_u64().unwrap() > before);
     let log = world.gateway.log();
     assert!(log.contains("\"event\":\"account_action\"") && log.contains("\"note\":\"lost\""), "{log}");
@@ -33,7 +34,7 @@ async fn an_account_is_disabled_enabled_and_made_to_change_its_password() {
     let disabled = done(&portcullis(&world, &["user", "disable", &key(ALICE), "--json"]).await);
     assert_eq!(disabled["state"], "successful", "{disabled}");
     assert_eq!(simulated(&world, ALICE).await["enabled"], false);
-    assert_ne!(status(&world, &cookie).await, 200);
+    assert_ne!(world.answer(APP, &cookie).await.0, 200);
     let undone = done(&portcullis(&world, &["action", "undo", &disabled["id"].to_string(), "--json"]).await);
     assert_eq!((undone["action"].as_str(), undone["state"].as_str()), (Some("enable"), Some("successful")), "{undone}");
     assert_eq!(simulated(&world, ALICE).await["enabled"], true);
@@ -56,9 +57,9 @@ async fn a_block_holds_here_and_asks_nobody() {
     let cookie = world.cookie(ALICE).await;
     let before = world.provider.count("graph_changes").await;
     done(&portcullis(&world, &["user", "block", "--from", "private", &key(ALICE), "--json"]).await);
-    assert_eq!(status(&world, &cookie).await, 403);
+    assert_eq!(world.answer(APP, &cookie).await.0, 403);
     done(&portcullis(&world, &["user", "unblock", "--from", "private", &key(ALICE), "--json"]).await);
-    assert_eq!(status(&world, &cookie).await, 200);
+    assert_eq!(world.answer(APP, &cookie).await.0, 200);
     assert_eq!(world.provider.count("graph_changes").await, before);
 }
 
@@ -73,7 +74,7 @@ async fn an_administrator_and_a_missing_permission_are_told_apart_and_sessions_e
     let task = json_of(&output);
     assert_eq!((task["state"].as_str(), task["reason"].as_str()), (Some("unsuccessful"), Some("privileged_target")));
     assert_eq!(simulated(&world, ALICE).await["enabled"], true);
-    assert_ne!(status(&world, &cookie).await, 200, "what ends here has ended");
+    assert_ne!(world.answer(APP, &cookie).await.0, 200, "what ends here has ended");
     let path = format!("/sim/v1/apps/{}/principals/{TENANT}/roles/User.RevokeSessions.All", shapes::CLIENT_ID);
     world.provider.control("DELETE", &path, &json!({})).await;
     // Another token is needed for the change to show.
@@ -162,7 +163,7 @@ async fn apps_are_told_the_groups_that_decide() {
     let path = format!("/sim/v1/people/{}", ALICE.oid);
     world.provider.control("PATCH", &path, &json!({ "groups": [GROUP] })).await;
     eventually("the directory has it", Duration::from_secs(45), || async {
-        assert_eq!(status(&world, &cookie).await, 200);
+        assert_eq!(world.answer(APP, &cookie).await.0, 200);
         world.app.requests().pop().unwrap().header("x-auth-groups") == Some(GROUP)
     })
     .await;
@@ -188,21 +189,9 @@ async fn world() -> World {
     world
 }
 
-fn key(person: &Person) -> String {
-    format!("{TENANT}:{}", person.oid)
-}
-
 /// What the simulator knows of the account.
 async fn simulated(world: &World, person: &Person) -> Value {
     world.provider.control("GET", &format!("/sim/v1/people/{}", person.oid), &json!({})).await
-}
-
-/// What the app answers to this cookie.
-async fn status(world: &World, cookie: &str) -> u16 {
-    let mut raw = world.raw(APP).await;
-    let request = format!("GET /page HTTP/1.1\r\nHost: {APP}\r\nCookie: {cookie}\r\nConnection: close\r\n\r\n");
-    raw.send(request.as_bytes()).await;
-    raw.response().await.unwrap().status
 }
 
 async fn successful(world: &World, task: &Value, seconds: u64) {
@@ -249,8 +238,7 @@ async fn a_rule_blocks_a_person_at_risk_and_lets_them_in_again_when_the_risk_is_
     .await;
     let settings = json!({ "limits_risk": false, "processing_seconds": 0 });
     world.provider.control("PUT", "/sim/v1/graph/settings", &settings).await;
-    let risk = format!("/sim/v1/people/{}/risk", BOB.oid);
-    world.provider.control("PUT", &risk, &json!({ "level": "high" })).await;
+    world.set_risk(BOB, "high").await;
     let list = ["action", "ls", "--json", "--user", &key(BOB)];
     let tasks = async || done(&portcullis(&world, &list).await)["tasks"].as_array().unwrap().clone();
     eventually("the rule has blocked", Duration::from_secs(30), || async {

@@ -11,6 +11,8 @@ mod options;
 mod upstreams;
 mod websocket;
 
+use std::process::Command;
+
 use serde_json::Value;
 
 use crate::world::http2::Http2;
@@ -40,6 +42,16 @@ fn events(world: &World, event: &str) -> Vec<Value> {
     let log = world.gateway.log();
     let lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
     lines.filter(|line| line["event"] == event).collect()
+}
+
+/// Ends one session by the command line.
+fn kill_session(world: &World, session: &str) {
+    let kill = Command::new(env!("CARGO_BIN_EXE_portcullis"))
+        .args(["session", "kill", session, "--config"])
+        .arg(world.gateway.config_file())
+        .output()
+        .unwrap();
+    assert!(kill.status.success(), "{kill:?}");
 }
 
 /// One value of the metrics; `series` is name and labels as scraped.

@@ -19,18 +19,18 @@
 //! | T13 | `admin::tests::tenants::t13_whatever_is_not_as_it_should_be_says_why_and_what_mends_it` |
 //! | T14 | `it directory::permissions::each_of_the_eight_combinations_does_what_it_allows_and_no_more`, `it directory::permissions::a_lost_permission_has_a_name_and_comes_back` |
 //! | T15 | `admin::tests::tenants::t15_upload_needs_a_consent_and_turning_it_off_keeps_the_consent`, `it directory::permissions::the_switch_needs_the_consent_and_outlives_a_restart` |
-//! | T16 | as T3; `browser console` in a tab |
+//! | T16 | as T3; `browser grantInAnotherTabShowsWithinFiveSecondsWithoutAReload` |
 //! | T17 | `directory::schedule::tests::ztsa_begins_at_ten_minutes_and_goes_on_every_eight_hours`, `it directory::reading::ztsa_begins_at_ten_minutes_and_keeps_its_grid_through_failures` |
 //! | T18 | the same, and `directory::schedule::tests::ztsa_retries_a_failed_cycle_within_it_and_keeps_the_next_slot` |
-//! | T19 | `it directory::reading::the_first_reading_brings_everybody_and_changes_follow`, `admin::tests::tenants::t06_…` |
+//! | T19 | `it directory::reading::the_first_reading_brings_everybody_and_changes_follow`, `admin::tests::tenants::t06_one_address_shows_every_tenant_with_permission_upload_sign_in_and_reading` |
 //! | T20 | `it faults::provider_that_is_gone_leaves_sessions_alone_and_newcomers_get_a_clear_page`, `it outage::r14_an_outage_beyond_the_age_goes_by_each_apps_word` |
 //! | RS-01 | `it private_access::cut_by_directory::rs01_high_risk_ends_everything_open` |
 //! | RS-02 | `directory::tests::risk::rs02_nothing_vague_lowers_a_high_risk`, `policy::tests::doubts::rs_02_what_is_hidden_or_unknown_is_never_read_as_good`, `it directory::faults::unknown_words_are_unknown_risk_and_never_none` |
 //! | RS-03 | `it directory::faults::every_fault_is_counted_survived_and_lowers_nothing`, `directory::schedule::tests::a_wait_that_was_asked_for_is_obeyed_but_not_for_ever` |
 //! | RS-04 | `directory::tests::feed::rs_04_the_age_of_risk_is_unmoved_by_steps_of_the_wall_clock`, `policy::tests::doubts::rs_04_the_age_switches_within_the_second_and_each_app_may_say_its_own` |
-//! | RS-05 | `directory::tests::risk::rs05_only_a_complete_list_takes_people_off`, `directory::tests::readings::rs05_changes_take_effect_while_a_full_reading_is_unfinished`, `entra::graph::tests` |
-//! | RS-06 | `entra::graph::tests`, `it directory::permissions::a_disabled_or_deleted_application_is_told_apart` |
-//! | RS-07 | `it actions::an_action_survives_sudden_death_and_is_done_once`, `risk_control::tests::crash`, `risk_control::tests::by_hand::microsofts_wish_to_wait_is_obeyed_and_the_budget_ends_it` |
+//! | RS-05 | `directory::tests::risk::rs05_only_a_complete_list_takes_people_off`, `directory::tests::readings::rs05_changes_take_effect_while_a_full_reading_is_unfinished`, `entra::graph::tests::a_graph_page_that_leads_elsewhere_or_nowhere_is_refused` |
+//! | RS-06 | `entra::graph::tests::a_refused_graph_token_is_renewed_once`, `…::each_token_failure_has_its_own_fault_and_is_not_asked_for_in_a_loop`, `it directory::permissions::a_disabled_or_deleted_application_is_told_apart` |
+//! | RS-07 | `it actions::an_action_survives_sudden_death_and_is_done_once`, `risk_control::tests::crash::an_action_without_an_answer_is_asked_for_again_once_and_then_never`, `risk_control::tests::by_hand::microsofts_wish_to_wait_is_obeyed_and_the_budget_ends_it` |
 //! | RS-08 | `risk_control::tests::brakes::a_provider_that_holds_everybody_for_risky_runs_into_the_quota_until_a_person_looks`, `…::people_and_groups_kept_for_emergencies_are_never_touched` |
 //! | RS-09 | `directory::tests::readings::rs09_an_id_that_is_gone_for_good_does_not_come_back_with_an_old_page`, `directory::tests::tenants::equal_ids_and_names_in_two_tenants_stay_apart`; ids are UUIDs by type (`facts::UserKey`) |
 //! | RS-10 | `directory::tests::risk::rs05_rs10_the_providers_time_of_change_puts_readings_in_order`, `risk_control::tests::brakes::whom_a_person_let_in_again_no_rule_touches_until_the_risk_changes` |
@@ -41,15 +41,15 @@
 //! | AD-03 | [`ad03_no_way_leads_through_the_gateway_to_its_own_administration`], `it admin_v1::forged_identity_headers_make_no_administrator` |
 //! | AD-04 | `admin::tests::metrics_hold_no_person_and_reload_says_what_is_wrong`, `admin::tests::the_api_needs_the_token_and_health_and_metrics_do_not` |
 //! | AD-05 | [`ad05_no_answer_of_the_api_holds_a_secret`], `it admin::no_secret_is_in_any_log_page_or_metric` |
-//! | AD-06 | nothing in the configuration is expanded at run time; a `file:` is read at the start |
+//! | AD-06 | not tried: nothing in the configuration is expanded but a whole secret that is `env:NAME` or `file:path` |
 //! | AD-07 | `it faults::broken_configuration_changes_nothing`, `it admin::reload_by_api_says_what_became_of_it` |
 //! | AD-08 | not there: one role; every change is recorded with who (`admin::tests::sessions_are_listed_and_ended_and_every_change_is_recorded`), without hashes |
 //! | AD-09 | `admin::tests::entrance::a_wrong_token_is_told_so_and_written_down`; the comparison takes constant time by its library, which no test measures |
 //! | R-13 | `it directory::faults::an_hour_without_graph_is_an_hour_of_old_knowledge_and_few_calls`, `it directory::faults::every_fault_is_counted_survived_and_lowers_nothing`; the latency of requests meanwhile is not measured |
-//! | R-14 | `it outage::r14_an_outage_beyond_the_age_goes_by_each_apps_word`, `policy::tests::doubts` |
-//! | R-16 | `directory::tests::feed::rs_04_the_age_of_risk_is_unmoved_by_steps_of_the_wall_clock`; other steps of the clock are not tried |
-//! | R-18 | `it actions::an_action_survives_sudden_death_and_is_done_once`, `it outage::a_sync_survives_sudden_death_and_loses_nobody`, `risk_control::tests::crash`; not a thousand seeds |
-//! | R-19 | not shown: a full disk under the decision log |
+//! | R-14 | `it outage::r14_an_outage_beyond_the_age_goes_by_each_apps_word`, `policy::tests::doubts::rs_04_every_source_that_does_not_answer_has_its_configured_outcome_and_none_is_silent` |
+//! | R-16 | `directory::tests::feed::rs_04_the_age_of_risk_is_unmoved_by_steps_of_the_wall_clock`, `session::tests::lifetime::steps_of_the_wall_clock_change_no_running_session`, `…::a_wall_clock_that_went_back_over_a_restart_prolongs_nothing_that_was_used_up`; a step of the running gateway's clock is not tried |
+//! | R-18 | `it actions::an_action_survives_sudden_death_and_is_done_once`, `it outage::a_sync_survives_sudden_death_and_loses_nobody`, `risk_control::tests::crash::an_action_without_an_answer_is_asked_for_again_once_and_then_never`; not a thousand seeds |
+//! | R-19 | `audit::tests::what_the_queue_cannot_hold_is_counted_and_the_rest_is_written_once_the_disk_has_room`, `…::closing_on_a_full_disk_ends_and_counts_what_is_lost`; best effort only: no request is refused for want of a log |
 
 use std::time::Duration;
 

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::directory::{Directory, PersonInfo};
-use crate::facts::{Account, AccountRisk, Groups, Standing, Subject, TenantId, UserKey};
+use crate::facts::{Account, AccountRisk, Standing, Subject, TenantId, UserKey};
 
 /// A person as the directory knows them.
 pub(super) struct Known {
@@ -54,7 +54,7 @@ pub(super) fn risky(directory: &Directory, tenant: TenantId) -> Vec<Known> {
 
 /// How a person stands whom no session stands for: the directory alone tells.
 pub(super) fn standing(directory: &Directory, user: UserKey) -> (Subject, Standing) {
-    let subject = Subject { user, name: "".into(), email: "".into(), groups: Groups::Unknown };
+    let subject = Subject::of_key(user);
     let standing = directory.standing(&subject);
     (subject, standing)
 }

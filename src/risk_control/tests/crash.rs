@@ -105,6 +105,19 @@ async fn a_record_that_does_not_open_stops_what_is_automatic() {
 }
 
 #[tokio::test]
+async fn no_death_comes_between_a_taking_back_and_what_it_took_back() {
+    let world = World::new();
+    let running = world.open();
+    let task = running.actions.submit(by_hand(ActionKind::Disable, user(1))).await.unwrap();
+    running.work().await;
+    let undo = running.actions.undo(task.id, &"ann".into()).await.unwrap();
+    let commits = running.store.commits();
+    assert_eq!(running.actions.step(TENANT).await, Some(Duration::ZERO));
+    assert_eq!(running.store.commits(), commits + 1, "both in one write");
+    assert_eq!(running.actions.get(task.id).await.unwrap().undone_by, Some(undo.id));
+}
+
+#[tokio::test]
 async fn what_a_block_blocked_is_known_after_a_crash_in_the_middle_of_it() {
     let world = World::new();
     let id = {

@@ -183,17 +183,7 @@ async fn a_hundred_mebibytes_arrive_intact_over_both_versions() {
 /// gRPC needs HTTP/2 on both sides, streaming in both directions, and trailers.
 #[tokio::test]
 async fn grpc_passes_with_its_trailers_and_no_others() {
-    let upstream = grpc_upstream().await;
-    let world = World::with(Kind::Simulator, script, move |settings| {
-        settings.apps[1].upstream = upstream;
-        settings.more = "[app.connection]\nprotocol = \"http2\"\n".to_owned();
-    })
-    .await;
-    // The landing page of the sign-in comes from the same app, as an echo of nothing.
-    let mut browser = world.browser();
-    browser.sign_in(&format!("https://{FIN}/"), ALICE).await;
-    let name = crate::world::shapes::COOKIE;
-    let cookie = format!("{name}={}", browser.jar().value(FIN, name).unwrap());
+    let (world, cookie) = in_front_of_http2(grpc_upstream().await).await;
     let mut sender = client(&world, FIN).await;
     let (feed, body) = tokio::sync::mpsc::channel(1);
     let request = Request::post(format!("https://{FIN}/echo"))
@@ -219,16 +209,7 @@ async fn grpc_passes_with_its_trailers_and_no_others() {
 #[tokio::test]
 async fn an_upload_to_an_http2_app_ends_with_its_session() {
     let swallowed = Arc::new(AtomicUsize::new(0));
-    let upstream = swallowing_upstream(Arc::clone(&swallowed)).await;
-    let world = World::with(Kind::Simulator, script, move |settings| {
-        settings.apps[1].upstream = upstream;
-        settings.more = "[app.connection]\nprotocol = \"http2\"\n".to_owned();
-    })
-    .await;
-    let mut browser = world.browser();
-    browser.sign_in(&format!("https://{FIN}/"), ALICE).await;
-    let name = crate::world::shapes::COOKIE;
-    let cookie = format!("{name}={}", browser.jar().value(FIN, name).unwrap());
+    let (world, cookie) = in_front_of_http2(swallowing_upstream(Arc::clone(&swallowed)).await).await;
     let mut sender = client(&world, FIN).await;
     let (feed, body) = tokio::sync::mpsc::channel(1);
     let request = Request::post(format!("https://{FIN}/up")).header("cookie", &cookie).body(Pieces(body)).unwrap();
@@ -238,13 +219,7 @@ async fn an_upload_to_an_http2_app_ends_with_its_session() {
         swallowed.load(Ordering::Relaxed) == 3
     })
     .await;
-    let session = super::events(&world, "sign_in")[0]["session"].as_str().unwrap().to_owned();
-    let kill = std::process::Command::new(env!("CARGO_BIN_EXE_portcullis"))
-        .args(["session", "kill", &session, "--config"])
-        .arg(world.gateway.config_file())
-        .output()
-        .unwrap();
-    assert!(kill.status.success(), "{kill:?}");
+    super::kill_session(&world, super::events(&world, "sign_in")[0]["session"].as_str().unwrap());
     let answer = tokio::time::timeout(Duration::from_secs(5), answer).await.expect("an answer").unwrap();
     assert!(answer.is_err() || answer.is_ok_and(|answer| answer.status() == 403));
     // A client that goes on all the same.
@@ -255,6 +230,21 @@ async fn an_upload_to_an_http2_app_ends_with_its_session() {
         }
     }
     assert_eq!(swallowed.load(Ordering::Relaxed), 3, "nothing more reaches the app");
+}
+
+/// A world whose second app speaks only HTTP/2, and Alice's cookie for it. The landing page of the sign-in comes from the
+/// same app.
+async fn in_front_of_http2(upstream: String) -> (World, String) {
+    let world = World::with(Kind::Simulator, script, move |settings| {
+        settings.apps[1].upstream = upstream;
+        settings.more = "[app.connection]\nprotocol = \"http2\"\n".to_owned();
+    })
+    .await;
+    let mut browser = world.browser();
+    browser.sign_in(&format!("https://{FIN}/"), ALICE).await;
+    let name = crate::world::shapes::COOKIE;
+    let cookie = format!("{name}={}", browser.jar().value(FIN, name).unwrap());
+    (world, cookie)
 }
 
 /// An app that speaks only HTTP/2, counts what is uploaded to `/up` and never answers that.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, timeout};
 
-use super::{events, http2, metric};
+use super::{events, http2, kill_session, metric};
 use crate::world::http2::{DATA, Http2, Outcome};
 use crate::world::provider::Kind;
 use crate::world::raw::Raw;
@@ -28,12 +28,7 @@ async fn ending_a_session_ends_its_streams_within_a_second_and_nobody_elses() {
     let sign_in = &events(&world, "sign_in")[0];
     assert_eq!(sign_in["name"], ALICE.name);
     let session = sign_in["session"].as_str().unwrap();
-    let kill = Command::new(env!("CARGO_BIN_EXE_portcullis"))
-        .args(["session", "kill", session, "--config"])
-        .arg(world.gateway.dir().join("portcullis.toml"))
-        .output()
-        .unwrap();
-    assert!(kill.status.success(), "{kill:?}");
+    kill_session(&world, session);
     let killed = Instant::now();
     hers.end(b"\x03\xf0revoked").await;
     assert!(killed.elapsed() < Duration::from_secs(1), "it took {:?}", killed.elapsed());
