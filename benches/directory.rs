@@ -18,24 +18,19 @@ use portcullis::facts::{Account, Subject, SystemClock};
 use portcullis::store::Store;
 
 use tenant::{
-    GROUPS, MEMBERSHIPS, RISKY, TENANT, group_id, list_risk, read_everything, resident, round, subject, timed, user,
-    user_id,
+    GROUPS, MEMBERSHIPS, RISKY, TENANT, group_id, left_state, list_risk, number, read_everything, resident, round,
+    start_apart, subject, timed, user, user_id,
 };
 
-/// As the program itself.
-#[cfg(feature = "jemalloc")]
-#[global_allocator]
-static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
-
 fn main() {
-    let users = std::env::var("PORTCULLIS_BENCH_USERS").ok().map_or(1_000_000, |text| text.parse().unwrap());
-    match std::env::var_os(STATE) {
-        Some(dir) => start(std::path::Path::new(&dir), users),
+    let users = number("PORTCULLIS_BENCH_USERS");
+    match left_state() {
+        Some(dir) => start(&dir, users),
         None => fill(users),
     }
 }
 
-/// Everything a directory goes through, then a start in a process of its own, whose memory is that of a start alone.
+/// Everything a directory goes through, then a start in a process of its own.
 fn fill(users: u64) {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let dir = tempfile::tempdir().unwrap();
@@ -58,10 +53,7 @@ fn fill(users: u64) {
     timed("search over everybody that finds nobody", || directory.search(TENANT, "zzz", 20));
     timed("the second full reading", || runtime.block_on(read_everything(&directory, users)));
     drop(directory);
-    let file = std::fs::metadata(dir.path().join("portcullis.redb")).unwrap().len() / (1024 * 1024);
-    println!("the store's file: {file} MiB; a start in a process of its own:");
-    let mut child = std::process::Command::new(std::env::current_exe().unwrap());
-    assert!(child.env(STATE, dir.path()).status().unwrap().success());
+    start_apart(dir.path());
 }
 
 /// Ten people more in a group.
@@ -94,6 +86,3 @@ fn start(dir: &std::path::Path, users: u64) {
         println!("{what}: {:.0} ns each", before.elapsed().as_secs_f64() * 1e9 / 10_000.0);
     }
 }
-
-/// Tells a second process where the first one left its state.
-const STATE: &str = "PORTCULLIS_BENCH_STATE";

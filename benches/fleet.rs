@@ -19,38 +19,29 @@ use std::time::{Duration, Instant};
 
 use http::Method;
 use portcullis::directory::{Directory, Update};
-use portcullis::facts::{AppId, Destination, Facts, Groups, SystemClock, UnixTime};
+use portcullis::facts::{AppId, Destination, Facts, Groups, RiskLevel, SystemClock};
 use portcullis::peers::Peers;
-use portcullis::policy::{Policy, RiskControl, RiskIs, RiskRule, RiskSettings, Rule, Verdict, When, Who};
+use portcullis::policy::{
+    OnDoubt, People, Policy, RiskControl, RiskIs, RiskRule, RiskSettings, Rule, Verdict, When, Who,
+};
 use portcullis::session::{Config, NewSession, Sessions};
 use portcullis::store::{Keyring, Store};
 use portcullis::telemetry::Secret;
 use tokio::task::JoinSet;
 
 use tenant::{
-    GROUPS, MEMBERSHIPS, RISKY, TENANT, group_id, list_risk, read_everything, resident, round, subject, timed, user,
-    user_id,
+    GROUPS, MEMBERSHIPS, RISKY, TENANT, group_id, left_state, list_risk, number, read_everything, resident, round,
+    runs, start_apart, subject, timed, user, user_id,
 };
-
-/// As the program itself.
-#[cfg(feature = "jemalloc")]
-#[global_allocator]
-static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 const HOST: &str = "wiki.example.test";
 /// Sign-ins under way at once.
-const AT_ONCE: u64 = 1_000;
-/// Tells the second process where the first one left its state.
-const STATE: &str = "PORTCULLIS_BENCH_STATE";
-
-fn number(variable: &str) -> u64 {
-    std::env::var(variable).ok().map_or(1_000_000, |text| text.parse().unwrap())
-}
+const AT_ONCE: usize = 1_000;
 
 fn main() {
     let (users, sessions) = (number("PORTCULLIS_BENCH_USERS"), number("PORTCULLIS_BENCH_SESSIONS"));
-    match std::env::var_os(STATE) {
-        Some(dir) => start(Path::new(&dir), sessions),
+    match left_state() {
+        Some(dir) => start(&dir, sessions),
         None => fill(users, sessions),
     }
 }
@@ -97,18 +88,15 @@ fn fill(users: u64, sessions: u64) {
     let cookies = timed("signing everybody in", || runtime.block_on(sign_everybody_in(&live, sessions)));
     std::fs::write(dir.path().join("cookies"), cookies.join("\n")).unwrap();
     drop((live, directory, store));
-    let file = std::fs::metadata(dir.path().join("portcullis.redb")).unwrap().len() / (1024 * 1024);
-    println!("the store's file: {file} MiB; a start in a process of its own:");
-    let mut child = std::process::Command::new(std::env::current_exe().unwrap());
-    assert!(child.env(STATE, dir.path()).status().unwrap().success());
+    start_apart(dir.path());
 }
 
 /// The first ten cookies.
 async fn sign_everybody_in(live: &Sessions, sessions: u64) -> Vec<String> {
     let mut first = Vec::new();
-    for from in (0..sessions).step_by(1_000) {
+    for some in runs(sessions, AT_ONCE) {
         let mut under_way = JoinSet::new();
-        for number in from..(from + AT_ONCE).min(sessions) {
+        for number in some {
             let live = live.clone();
             under_way.spawn(async move { (number, live.create(sign_in(number), HOST).await.unwrap().1) });
         }
@@ -123,15 +111,15 @@ async fn sign_everybody_in(live: &Sessions, sessions: u64) -> Vec<String> {
     first.into_iter().map(|(_, cookie)| cookie).collect()
 }
 
-/// People in one group may, people at high risk may not.
+/// Everybody may, by a group or by being signed in, but not at medium risk.
 fn policy() -> Policy {
     let rule = Rule::new("everybody", Who::SignedIn, Verdict::Allow);
-    let high = RiskRule {
+    let at_risk = RiskRule {
         name: "at-risk".into(),
         enabled: true,
-        risk: RiskIs { levels: vec![portcullis::facts::RiskLevel::Medium], ..RiskIs::default() },
+        risk: RiskIs { levels: vec![RiskLevel::Medium], ..RiskIs::default() },
         who: Who::SignedIn,
-        except: portcullis::policy::People::default(),
+        except: People::default(),
         apps: vec![],
         plane: None,
         when: When::default(),
@@ -139,12 +127,12 @@ fn policy() -> Policy {
         step_up: None,
         actions: vec![],
     };
-    let settings = RiskSettings::with(portcullis::policy::OnDoubt::LastKnown);
+    let settings = RiskSettings::with(OnDoubt::LastKnown);
     let team = Rule {
         who: Who::Listed { users: vec![], groups: vec![group_id(3)] },
         ..Rule::new("team", Who::SignedIn, Verdict::Allow)
     };
-    Policy::new(vec![team, rule], 1).with_risk(RiskControl { rules: vec![high], settings, apps: vec![] })
+    Policy::new(vec![team, rule], 1).with_risk(RiskControl { rules: vec![at_risk], settings, apps: vec![] })
 }
 
 fn start(dir: &Path, number_of_sessions: u64) {
@@ -189,7 +177,7 @@ async fn verdict(sessions: &Sessions, directory: &Directory, policy: &Policy, wh
         passed: &passed,
         destination: Destination::App { app: AppId(0), name: "wiki", method: &Method::GET, path: "/" },
         client: IpAddr::V4(Ipv4Addr::LOCALHOST),
-        now: UnixTime(SystemClock::shared().now().0),
+        now: SystemClock::shared().now(),
     };
     policy.decide(&facts).verdict
 }

@@ -1,5 +1,6 @@
 //! A large tenant, for the benches that need one: a million people with names and addresses, fifty thousand groups.
 
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use portcullis::directory::{Affected, Directory, RiskUpdate, Round, Update};
@@ -7,6 +8,11 @@ use portcullis::entra::graph::{Group, GroupChange, Member, MemberKind, User, Use
 use portcullis::facts::{
     Groups, Guid, ObjectId, RiskLevel, RiskReading, RiskState, Subject, TenantId, UnixTime, UserKey,
 };
+
+/// As the program itself.
+#[cfg(feature = "jemalloc")]
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 /// The tenant.
 pub(crate) const TENANT: TenantId = TenantId(Guid::from_u128(1));
@@ -17,7 +23,36 @@ pub(crate) const RISKY: u64 = 50_000;
 /// Groups that a person is in directly; every tenth group is in another one.
 pub(crate) const MEMBERSHIPS: u64 = 5;
 /// Graph's largest page.
-const PAGE: u64 = 999;
+const PAGE: usize = 999;
+/// Groups of a page, whose members come with them.
+const PAGE_OF_GROUPS: usize = 100;
+/// Risky accounts of a page.
+const PAGE_OF_RISK: usize = 500;
+/// Tells a second process where the first one left its state.
+const STATE: &str = "PORTCULLIS_BENCH_STATE";
+
+/// How many there are of what an environment variable makes fewer.
+pub(crate) fn number(variable: &str) -> u64 {
+    std::env::var(variable).ok().map_or(1_000_000, |text| text.parse().unwrap())
+}
+
+/// Where the first process left its state; `None` in the first.
+pub(crate) fn left_state() -> Option<PathBuf> {
+    std::env::var_os(STATE).map(PathBuf::from)
+}
+
+/// Runs this program once more on what is in `dir`, so that its memory is that of a start alone.
+pub(crate) fn start_apart(dir: &Path) {
+    let file = std::fs::metadata(dir.join("portcullis.redb")).unwrap().len() / (1024 * 1024);
+    println!("the store's file: {file} MiB; a start in a process of its own:");
+    let mut child = std::process::Command::new(std::env::current_exe().unwrap());
+    assert!(child.env(STATE, dir).status().unwrap().success());
+}
+
+/// `all` in runs of at most `each`.
+pub(crate) fn runs(all: u64, each: usize) -> impl Iterator<Item = std::ops::Range<u64>> {
+    (0..all).step_by(each).map(move |from| from..(from + u64::try_from(each).unwrap()).min(all))
+}
 
 /// Ids as random as real ones.
 fn id(number: u64) -> ObjectId {
@@ -49,7 +84,7 @@ pub(crate) fn user(number: u64, enabled: bool) -> UserChange {
     })
 }
 
-/// The groups of one page: members are spread so that each person is in [`MEMBERSHIPS`] groups.
+/// A group as Graph shows it: members are spread so that each person is in [`MEMBERSHIPS`] groups.
 fn group(number: u64, users: u64) -> GroupChange {
     let each = users * MEMBERSHIPS / GROUPS;
     let person = |place: u64| Member {
@@ -88,22 +123,21 @@ fn risk(number: u64, read: u64) -> (ObjectId, RiskReading) {
 /// A full reading of users and groups, page by page.
 pub(crate) async fn read_everything(directory: &Directory, users: u64) {
     let mut slowest = 0.0_f64;
-    for (place, from) in (0..users).step_by(999).enumerate() {
-        let to = (from + PAGE).min(users);
-        let users_round = round(u64::try_from(place).unwrap(), to == users);
-        let page = (from..to).map(|number| user(number, true)).collect();
+    for (place, page) in (0..).zip(runs(users, PAGE)) {
+        let users_round = round(place, page.end == users);
+        let page = page.map(|number| user(number, true)).collect();
         let before = Instant::now();
         directory.apply(TENANT, Update { users: page, users_round, ..Update::default() }).await.unwrap();
         slowest = slowest.max(before.elapsed().as_secs_f64());
     }
     println!("  slowest page of users: {slowest:.3} s; resident {} MiB", resident());
-    for (place, from) in (0..GROUPS).step_by(100).enumerate() {
-        let to = from + 100;
-        let groups = (from..to).map(|number| group(number, users)).collect();
-        let groups_round = round(u64::try_from(place).unwrap(), to == GROUPS);
+    for (place, page) in (0..).zip(runs(GROUPS, PAGE_OF_GROUPS)) {
+        let is_last = page.end == GROUPS;
+        let groups = page.map(|number| group(number, users)).collect();
+        let groups_round = round(place, is_last);
         let before = Instant::now();
         directory.apply(TENANT, Update { groups, groups_round, ..Update::default() }).await.unwrap();
-        if to == GROUPS {
+        if is_last {
             println!(
                 "  last page of groups, with which all memberships begin to count: {:.3} s",
                 before.elapsed().as_secs_f64()
@@ -115,11 +149,11 @@ pub(crate) async fn read_everything(directory: &Directory, users: u64) {
 /// The whole list of risky accounts.
 pub(crate) async fn list_risk(directory: &Directory, read: u64) -> Affected {
     let mut affected = Affected::Nobody;
-    for from in (0..RISKY).step_by(500) {
+    for page in runs(RISKY, PAGE_OF_RISK) {
         let update = RiskUpdate {
-            readings: (from..from + 500).map(|number| risk(number, read)).collect(),
-            full_begins: from == 0,
-            full_ends: from + 500 == RISKY,
+            full_begins: page.start == 0,
+            full_ends: page.end == RISKY,
+            readings: page.map(|number| risk(number, read)).collect(),
             ..RiskUpdate::default()
         };
         let one = directory.apply(TENANT, Update { risk: Some(update), ..Update::default() }).await.unwrap();

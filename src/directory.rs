@@ -189,17 +189,6 @@ impl Directory {
         })?
     }
 
-    /// When the last round of users or groups ended; `None` for never, and for risk, whose [`RiskFeed::confirmed`] says.
-    #[must_use]
-    pub fn finished(&self, tenant: TenantId, kind: SyncKind) -> Option<UnixTime> {
-        let finished = self.look(tenant, |snapshot| match kind {
-            SyncKind::Users => snapshot.users.finished,
-            SyncKind::Groups => snapshot.groups.finished,
-            SyncKind::Risk => UnixTime(0),
-        })?;
-        (finished.0 != 0).then_some(finished)
-    }
-
     /// Applies what a sync job read: durable first, then visible, then announced. Returns whose standing changed.
     ///
     /// An update of more than 20,000 changes is applied in pieces of which only the last moves the link. The end of a

@@ -80,4 +80,4 @@ fn concerned(snapshot: &Snapshot, plan: &Plan) -> Option<HashSet<u32>> {
 }
 
 /// More are not told one by one.
-pub(super) const MOST_PEOPLE: usize = 10_000;
+const MOST_PEOPLE: usize = 10_000;

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tokio::sync::{Notify, watch};
+use tokio::sync::Notify;
 use url::Url;
 
 use super::desk::{Desk, Office};
@@ -110,10 +110,8 @@ impl Control {
     /// See [`SetupError`].
     pub fn new(config: Config, tenants: &[TenantId], party: &RelyingParty, ground: Ground) -> Result<Self, SetupError> {
         let Ground { directory, store, clock, audit } = ground;
-        let changes = watch::Sender::new(0);
-        let office =
-            Office { config, directory, store, clock, audit, changes, time: Notify::new(), looked: Mutex::default() };
-        let office = Arc::new(office);
+        let (time, looked) = (Notify::new(), Mutex::default());
+        let office = Arc::new(Office { config, directory, store, clock, audit, time, looked });
         let desk = |tenant: &TenantId| -> Result<Arc<Desk>, SetupError> {
             let graph = Graph::new(party, *tenant, &office.config.root)?;
             Ok(Arc::new(Desk::new(*tenant, Arc::clone(&office), graph)?))
@@ -151,7 +149,7 @@ impl Control {
         Ok(())
     }
 
-    /// How each tenant stands.
+    /// How each tenant stands. As long as somebody asks, permissions are proven every few seconds.
     #[must_use]
     pub fn status(&self) -> Vec<TenantStatus> {
         if let Some(office) = &self.office {
@@ -232,16 +230,6 @@ impl Control {
         let desk = self.desk(tenant)?;
         sync::gates::prove(desk, true, true).await;
         Ok(desk.status())
-    }
-
-    /// Moves whenever something changes that [`Control::status`] shows. As long as somebody holds one, permissions are
-    /// proven every few seconds.
-    #[must_use]
-    pub fn changes(&self) -> watch::Receiver<u64> {
-        match &self.office {
-            Some(office) => office.changes.subscribe(),
-            None => watch::Sender::new(0).subscribe(),
-        }
     }
 
     /// For tests that move the clock by hand: whoever waits looks at it again.

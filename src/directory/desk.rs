@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
-use tokio::sync::{Notify, watch};
+use tokio::sync::Notify;
 
 use super::switches::Switches;
 use super::{Config, Directory, Gate, GateStatus, Phase, Progress, SyncKind, TenantStatus};
@@ -21,8 +21,6 @@ pub(super) struct Office {
     pub(super) store: Store,
     pub(super) clock: SharedClock,
     pub(super) audit: AuditLog,
-    /// Moves whenever anything changes that an administrator sees.
-    pub(super) changes: watch::Sender<u64>,
     /// Rung when a clock has been moved by hand.
     pub(super) time: Notify,
     /// When somebody last asked how things stand.
@@ -179,7 +177,6 @@ impl Desk {
     fn report(&self, gate: Gate, before: &GateStatus, after: &GateStatus) {
         let (tenant, from, to) = (self.tenant, before.word(), after.word());
         let reason = after.reason(gate);
-        self.changed();
         // The first look after a start is news only if it is bad news.
         if after.is_ok() && before.reason(gate).as_deref() == Some(NOT_LOOKED) {
             return;
@@ -212,18 +209,13 @@ impl Desk {
             tracing::warn!(%tenant, from = from.word(), to = to.word(), "the risk of accounts cannot be known");
         }
         self.office.audit.record(Event::RiskSource { tenant, from, to });
-        self.changed();
     }
 
     /// Changes what is shown of one reading.
     pub(super) fn show(&self, kind: SyncKind, change: impl FnOnce(&mut Progress)) {
-        {
-            let mut board = self.board();
-            if let Some(progress) = board.progress.iter_mut().find(|progress| progress.kind == kind) {
-                change(progress);
-            }
+        if let Some(progress) = self.board().progress.iter_mut().find(|progress| progress.kind == kind) {
+            change(progress);
         }
-        self.changed();
     }
 
     /// A reading begins.
@@ -322,10 +314,6 @@ impl Desk {
             progress,
             feed: self.office.directory.feed(self.tenant).now(),
         }
-    }
-
-    pub(super) fn changed(&self) {
-        self.office.changes.send_modify(|number| *number = number.wrapping_add(1));
     }
 
     fn board(&self) -> MutexGuard<'_, Board> {

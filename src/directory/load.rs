@@ -28,7 +28,6 @@ pub(super) struct Loaded {
     pub(super) later: Rows,
     /// Rows that could not be read.
     broken: usize,
-    runs: Runs,
 }
 
 /// Members by group: of the reading that counts, and of the one under way.
@@ -55,11 +54,11 @@ pub(super) fn load(store: &Store, tenants: &[TenantId], now: UnixTime) -> Result
         for one in &mut all {
             one.settle_objects(now);
         }
-        runs.join().unwrap_or_else(|_| Ok(Vec::new()))
+        // A start that lost its memberships would find nobody.
+        runs.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     })?;
     for (one, runs) in all.iter_mut().zip(runs) {
-        one.runs = runs;
-        one.settle_members();
+        one.settle_members(runs);
     }
     store.scan(Table::Risk, |key, row| each(&mut all, key, |one, rest| one.risk(rest, row)))?;
     store.scan(Table::Holds, |key, row| each(&mut all, key, |one, rest| one.mark(rest, row)))?;
@@ -111,13 +110,11 @@ impl Runs {
 
 impl Loaded {
     fn empty(tenant: TenantId) -> Self {
-        let (snapshot, later, runs) = (Snapshot::default(), Rows::default(), Runs::default());
-        Self { tenant, snapshot, feed: None, later, broken: 0, runs }
+        Self { tenant, snapshot: Snapshot::default(), feed: None, later: Rows::default(), broken: 0 }
     }
 
     fn round(&mut self, key: &[u8], row: &[u8]) -> Option<()> {
-        let mut kinds = [SyncKind::Users, SyncKind::Groups, SyncKind::Risk].into_iter();
-        let kind = kinds.find(|kind| [code(*kind)] == *key)?;
+        let kind = SyncKind::ALL.into_iter().find(|kind| [code(*kind)] == *key)?;
         match kind {
             SyncKind::Users => self.snapshot.users = Reading::of_row(row)?,
             SyncKind::Groups => self.snapshot.groups = Reading::of_row(row)?,
@@ -132,9 +129,6 @@ impl Loaded {
         let objects = &mut self.snapshot.objects;
         // Rows come in the order of their numbers; a hole is a number that is free.
         if at(number) >= objects.len() {
-            if objects.is_empty() {
-                objects.reserve(1024);
-            }
             objects.resize_with(at(number) + 1, Object::default);
         }
         *objects.get_mut(at(number))? = object;
@@ -163,10 +157,9 @@ impl Loaded {
         }
     }
 
-    fn settle_members(&mut self) {
-        let Self { snapshot, later, tenant, .. } = self;
-        let mut runs = std::mem::take(&mut self.runs);
-        self.broken += runs.broken;
+    fn settle_members(&mut self, mut runs: Runs) {
+        let Self { snapshot, later, tenant, broken, .. } = self;
+        *broken += runs.broken;
         later.append(&mut runs.later);
         let forgotten = |group: &u32| snapshot.objects.get(at(*group)).is_none_or(|object| object.kind != Kind::Group);
         for (group, members) in runs.now.iter().filter(|(group, _)| forgotten(group)) {

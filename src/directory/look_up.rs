@@ -171,7 +171,7 @@ impl Snapshot {
             mail,
             enabled: known.and_then(Object::enabled),
             guest: known.and_then(Object::guest),
-            account: known.map_or(Account::Unknown, Object::account),
+            account: self.account(known, user.object),
             risk,
             hold: mark.hold,
             watched_until: mark.watched_until,
@@ -211,12 +211,8 @@ impl Object {
 
 fn matches(object: &Object, wanted: &str) -> bool {
     let [name, upn, mail] = object.texts();
-    let words = name.split(' ').map(|word| begins(word, wanted));
-    wanted.is_empty()
-        || begins(name, wanted)
-        || begins(upn, wanted)
-        || begins(mail, wanted)
-        || words.into_iter().any(|it| it)
+    // A word of a name, and the name itself, which may be asked for with its spaces.
+    name.split(' ').chain([name, upn, mail]).any(|text| begins(text, wanted))
 }
 
 /// Whether `text` begins with `wanted`, which is in lower case already.

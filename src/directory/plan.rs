@@ -49,8 +49,8 @@ pub(super) struct Plan {
 
 impl Plan {
     pub(super) fn of(snapshot: &Snapshot, tenant: TenantId, piece: Piece, now: UnixTime) -> Self {
-        let users = stepped(&snapshot.users, &piece.users_step, now);
-        let groups = stepped(&snapshot.groups, &piece.groups_step, now);
+        let users = stepped(&snapshot.users, &piece.users_step);
+        let groups = stepped(&snapshot.groups, &piece.groups_step);
         let mut plan = Self {
             in_full: (users.0.running && piece.users_step.is_page, groups.0.running && piece.groups_step.is_page),
             tenant,
@@ -304,9 +304,9 @@ impl Plan {
     }
 }
 
-fn stepped(reading: &Reading, step: &Step, now: UnixTime) -> (Reading, Reading) {
+fn stepped(reading: &Reading, step: &Step) -> (Reading, Reading) {
     let during = if step.begins { reading.begun() } else { reading.clone() };
-    let after = step.then.as_ref().map_or_else(|| during.clone(), |round| during.after(round, now));
+    let after = step.then.as_ref().map_or_else(|| during.clone(), |round| during.after(round));
     (during, after)
 }
 

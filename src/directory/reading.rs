@@ -5,7 +5,6 @@
 //! and the one begun in its place has a number of its own, so it removes nobody by accident.
 
 use super::{Round, SyncKind};
-use crate::facts::UnixTime;
 
 /// See the module.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -17,8 +16,6 @@ pub(super) struct Reading {
     /// Whether `last` is under way.
     pub(super) running: bool,
     position: Position,
-    /// When the last round ended, full or not.
-    pub(super) finished: UnixTime,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -45,7 +42,7 @@ impl Reading {
     }
 
     /// How it stands once `round`, whose beginning has been taken already, is taken.
-    pub(super) fn after(&self, round: &Round, now: UnixTime) -> Self {
+    pub(super) fn after(&self, round: &Round) -> Self {
         let mut after = self.clone();
         match round {
             Round::FullBegins { next } | Round::GoesOn { next } => after.position = Position::Next(next.clone()),
@@ -55,7 +52,6 @@ impl Reading {
                     after.running = false;
                 }
                 after.position = Position::Delta(delta.clone());
-                after.finished = now;
             }
         }
         after
@@ -81,7 +77,6 @@ impl Reading {
         let mut row = vec![u8::from(self.running), code];
         row.extend_from_slice(&self.complete.to_le_bytes());
         row.extend_from_slice(&self.last.to_le_bytes());
-        row.extend_from_slice(&self.finished.0.to_le_bytes());
         row.extend_from_slice(link.as_bytes());
         row
     }
@@ -90,8 +85,7 @@ impl Reading {
     pub(super) fn of_row(row: &[u8]) -> Option<Self> {
         let ([running, code], rest) = row.split_first_chunk::<2>()?;
         let (complete, rest) = rest.split_first_chunk()?;
-        let (last, rest) = rest.split_first_chunk()?;
-        let (finished, link) = rest.split_first_chunk()?;
+        let (last, link) = rest.split_first_chunk()?;
         let link = std::str::from_utf8(link).ok()?.to_owned();
         let position = match code {
             0 => Position::None,
@@ -104,7 +98,6 @@ impl Reading {
             last: u32::from_le_bytes(*last),
             running: *running == 1,
             position,
-            finished: UnixTime(u64::from_le_bytes(*finished)),
         })
     }
 }
@@ -124,7 +117,6 @@ mod tests {
 
     #[test]
     fn a_reading_survives_the_store_with_its_link() {
-        let now = UnixTime(9);
         let mut reading = Reading::default();
         assert_eq!(reading.round(), None);
         for round in [
@@ -137,11 +129,11 @@ mod tests {
                 reading = reading.begun();
                 assert_eq!(reading.round(), None, "nothing to go on from until the page is in whole");
             }
-            reading = reading.after(&round, now);
+            reading = reading.after(&round);
             assert_eq!(reading.round(), Some(round));
             assert_eq!(Reading::of_row(&reading.row()), Some(reading.clone()));
         }
         assert_eq!((reading.complete, reading.last, reading.running), (2, 2, false));
-        assert_eq!(Reading::of_row(&reading.row()[..17]), None);
+        assert_eq!(Reading::of_row(&reading.row()[..9]), None);
     }
 }

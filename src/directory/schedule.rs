@@ -49,7 +49,7 @@ impl Schedule {
             return self.first;
         }
         let past = now.since(self.first).as_millis();
-        let every = self.every.as_millis().max(1);
+        let every = self.every.as_millis();
         let slots = u64::try_from((past / every + 1) * every).unwrap_or(u64::MAX);
         self.first.plus(Duration::from_millis(slots))
     }

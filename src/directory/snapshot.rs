@@ -80,18 +80,22 @@ impl Snapshot {
     /// See [`Shown`]. `object` is the id, which the list of risky accounts knows it by.
     pub(super) fn shown(&self, number: Option<u32>, object: ObjectId) -> Shown {
         let known = number.and_then(|number| self.object(number));
-        // The list of risky accounts lags behind a restored account, so it is believed only where nobody else speaks.
-        let account = match known.map_or(Account::Unknown, Object::account) {
-            Account::Unknown if self.risks.says_deleted(object) => Account::Deleted,
-            account => account,
-        };
         let living = known.is_some_and(|known| known.is_living(Kind::User));
         let groups = number.filter(|_| living && self.is_read()).map(|number| {
             let mut groups = self.above(number);
             groups.sort_unstable();
             groups
         });
-        Shown { account, valid_from: known.and_then(Object::valid_from), groups }
+        Shown { account: self.account(known, object), valid_from: known.and_then(Object::valid_from), groups }
+    }
+
+    /// How an account stands. The list of risky accounts lags behind a restored account, so it is believed only where
+    /// nobody else speaks.
+    pub(super) fn account(&self, known: Option<&Object>, object: ObjectId) -> Account {
+        match known.map_or(Account::Unknown, Object::account) {
+            Account::Unknown if self.risks.says_deleted(object) => Account::Deleted,
+            account => account,
+        }
     }
 
     /// Numbers of all groups that `number` is in.

@@ -45,17 +45,6 @@ pub struct Graph {
     risk: Gate,
 }
 
-/// Whether a capability is there. Unknown is never read as absent, nor as present.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Permission {
-    /// Graph let the gateway do it, or the token says that it would.
-    Present,
-    /// Graph said no.
-    Absent(Denied),
-    /// It could not be found out now.
-    Unknown,
-}
-
 /// What is sent to Graph.
 struct Call<'a> {
     method: Method,
@@ -91,23 +80,6 @@ impl Graph {
     /// [`GraphError::NoToken`].
     pub async fn roles(&self) -> Result<Option<Vec<Role>>, GraphError> {
         Ok(self.tokens.current(&self.inner).await?.roles.clone())
-    }
-
-    /// Whether `capability` is there: reading is tried with one item, writing is judged by the token, since trying it
-    /// would change something.
-    pub async fn probe(&self, capability: Capability) -> Permission {
-        if capability.is_read() {
-            return match self.try_reading(capability).await {
-                Ok(()) => Permission::Present,
-                Err(GraphError::Denied(why)) => Permission::Absent(why),
-                Err(_) => Permission::Unknown,
-            };
-        }
-        match self.roles().await {
-            Ok(Some(roles)) if capability.is_met_by(&roles) => Permission::Present,
-            Ok(Some(_)) => Permission::Absent(Denied::MissingRole),
-            Ok(None) | Err(_) => Permission::Unknown,
-        }
     }
 
     /// Reads one item of what `capability` is about; for one that writes, does nothing.

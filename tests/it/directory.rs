@@ -63,15 +63,34 @@ impl Stand {
     async fn with(wish: Wish) -> Self {
         let mut world = World::demo([REDIRECT]);
         (wish.world)(&mut world);
-        let mut b = Browser::with(world).await;
-        let settings = json!({ "limits_risk": false, "processing_seconds": 0 });
-        assert_eq!(b.json(Method::PUT, "/sim/v1/graph/settings", settings).await.status, StatusCode::OK);
+        let b = Self::simulator(world).await;
         let folder = TempDir::new().unwrap();
         let clock = Arc::new(ManualClock::at(SystemClock::new().now()));
         let (control, directory) = Self::jobs(&b, &wish, &folder, &clock);
-        let running = control.clone();
-        let job = tokio::spawn(async move { running.run().await });
+        let job = Self::run(&control);
         Self { b, control, directory, clock, job, folder }
+    }
+
+    async fn simulator(world: World) -> Browser {
+        let mut b = Browser::with(world).await;
+        let settings = json!({ "limits_risk": false, "processing_seconds": 0 });
+        assert_eq!(b.json(Method::PUT, "/sim/v1/graph/settings", settings).await.status, StatusCode::OK);
+        b
+    }
+
+    fn run(control: &Control) -> JoinHandle<()> {
+        let control = control.clone();
+        tokio::spawn(async move { control.run().await })
+    }
+
+    /// Ends the jobs and opens everything again; nothing runs yet.
+    async fn reopen(&mut self, wish: &Wish) {
+        self.job.abort();
+        let ended = (&mut self.job).await;
+        assert!(ended.unwrap_err().is_cancelled());
+        // The store is one file with one owner: everything that holds it goes first.
+        (self.control, self.directory) = (Control::none(), Directory::none(Arc::clone(&self.clock) as _));
+        (self.control, self.directory) = Self::jobs(&self.b, wish, &self.folder, &self.clock);
     }
 
     fn jobs(b: &Browser, wish: &Wish, folder: &TempDir, clock: &Arc<ManualClock>) -> (Control, Directory) {

@@ -124,11 +124,10 @@ const fn is_lost(status: &GateStatus) -> bool {
     matches!(status, GateStatus::NeverGranted | GateStatus::Revoked | GateStatus::Partial { .. })
 }
 
-/// Whether somebody looks: holds a receiver of changes, or asked a moment ago.
+/// Whether somebody asked a moment ago.
 fn is_watched(desk: &Desk) -> bool {
     let looked = *desk.office.looked.lock().unwrap_or_else(PoisonError::into_inner);
-    let lately = looked.is_some_and(|looked| desk.office.clock.tick().since(looked) < WATCH_ENDS);
-    lately || desk.office.changes.receiver_count() > 0
+    looked.is_some_and(|looked| desk.office.clock.tick().since(looked) < WATCH_ENDS)
 }
 
 fn is_whole(desk: &Desk) -> bool {

@@ -56,9 +56,10 @@ pub(super) async fn run(desk: Arc<Desk>) {
 
 impl Reading {
     fn stored(desk: &Desk, kind: SyncKind) -> Self {
-        // A full reading that was interrupted is begun anew, since who had come in it is no longer known.
+        // A full reading that was interrupted is begun anew, since whether all of it could be read is no longer known;
+        // so is one whose link leads elsewhere, now that Graph has another address.
         let delta = match desk.office.directory.round(desk.tenant, kind) {
-            Some(Round::Ends { delta, .. }) => Some(delta),
+            Some(Round::Ends { delta, .. }) => Some(delta).filter(|delta| desk.graph().link(delta).is_ok()),
             _ => None,
         };
         Self { kind, delta, missed: None }
@@ -97,8 +98,10 @@ impl Reading {
     async fn read(&mut self, desk: &Desk, full: bool) -> Result<(), Fault> {
         let graph = desk.graph();
         // Once a full reading has begun, only another full one may end it, or it would remove whom it had not reached.
-        let stored = if full { self.delta.take().and(None) } else { self.delta.as_deref() };
-        let mut link = stored.map(|stored| graph.link(stored)).transpose()?;
+        if full {
+            self.delta = None;
+        }
+        let mut link = self.delta.as_deref().map(|stored| graph.link(stored)).transpose()?;
         let (mut walk, mut broken, mut first) = (Walk::new(MOST_PAGES), 0, true);
         let delta = loop {
             let batch = patiently(desk, || fetch(desk, self.kind, link.clone())).await?;

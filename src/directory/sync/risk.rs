@@ -153,7 +153,7 @@ impl Poll {
         loop {
             let page = patiently(desk, || risky(desk, None, link.clone())).await?;
             broken += page.broken;
-            let readings: Vec<_> = page.items.into_iter().map(|(who, new)| (who, self.newer(who, new))).collect();
+            let readings = page.items;
             read.extend(readings.iter().copied());
             count(desk, readings.len());
             let next = if let Next::More(next) = page.next { Some(next) } else { None };
@@ -183,8 +183,7 @@ impl Poll {
         loop {
             let page = patiently(desk, || risky(desk, since, link.clone())).await?;
             broken += page.broken;
-            let told = page.items.into_iter().map(|(who, new)| (who, self.newer(who, new)));
-            let readings: Vec<_> = told.filter(|(who, new)| !self.is_known(*who, new)).collect();
+            let readings: Vec<_> = page.items.into_iter().filter(|(who, new)| !self.is_known(*who, new)).collect();
             count(desk, readings.len());
             let fresh: HashMap<_, _> = readings.iter().copied().collect();
             if !readings.is_empty() {
@@ -203,14 +202,7 @@ impl Poll {
         Ok(())
     }
 
-    /// Of two readings the one the provider made later; pages and repeats come in any order.
-    fn newer(&self, who: ObjectId, new: RiskReading) -> RiskReading {
-        match self.known.get(&who) {
-            Some(known) if new.updated > UnixTime(0) && known.updated > new.updated => *known,
-            _ => new,
-        }
-    }
-
+    /// Whether this was told on already. Which of two readings is the later one the directory decides.
     fn is_known(&self, who: ObjectId, new: &RiskReading) -> bool {
         self.known.get(&who).is_some_and(|known| RiskReading { read: new.read, ..*known } == *new)
     }

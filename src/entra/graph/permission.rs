@@ -169,12 +169,6 @@ impl Capability {
         }
     }
 
-    /// Whether it only reads, so that it can be tried without changing anything.
-    #[must_use]
-    pub const fn is_read(self) -> bool {
-        matches!(self, Self::ReadDirectory | Self::ReadRiskyUsers | Self::ReadDetections | Self::ReadAuditLog)
-    }
-
     /// Whether `granted` is enough. Diagnostics only: Graph decides, and Microsoft may change what is enough.
     #[must_use]
     pub fn is_met_by(self, granted: &[Role]) -> bool {

@@ -47,18 +47,6 @@ impl Graph {
         page::read(&self.root, &answer.body, |text| Some((serde_json::from_str::<RiskyUser>(text).ok()?.read(now), 0)))
     }
 
-    /// The risk of one account; [`GraphError::NotFound`] is no proof that there is none.
-    ///
-    /// # Errors
-    /// See [`GraphError`].
-    pub async fn risky_user(&self, user: ObjectId) -> Result<RiskReading, GraphError> {
-        let url = self.at(&format!("identityProtection/riskyUsers/{user}"))?;
-        let answer = self.get(&url, Capability::ReadRiskyUsers).await?;
-        let item: RiskyUser = serde_json::from_slice(&answer.body).map_err(|_| GraphError::Malformed)?;
-        let (about, reading) = item.read(self.now());
-        if about == user { Ok(reading) } else { Err(GraphError::Malformed) }
-    }
-
     /// The first page of detections; with `since` only those detected after it.
     ///
     /// # Errors

@@ -224,19 +224,19 @@ async fn graph_account_actions_send_what_microsoft_documents() {
 }
 
 #[tokio::test]
-async fn a_graph_probe_tells_present_absent_and_unknown() {
+async fn trying_to_read_graph_tells_present_absent_and_unknown() {
     let Stand { provider, graph, clock } = stand(&["User.RevokeSessions.All"]).await;
-    assert_eq!(graph.probe(Capability::RevokeSessions).await, Permission::Present);
-    assert_eq!(graph.probe(Capability::EnableDisable).await, Permission::Absent(Denied::MissingRole));
     let path = "/v1.0/identityProtection/riskyUsers?$top=1";
     provider.reply(path, Reply::json(&json!({ "value": [] })));
-    assert_eq!(graph.probe(Capability::ReadRiskyUsers).await, Permission::Present);
+    assert!(graph.try_reading(Capability::ReadRiskyUsers).await.is_ok());
     clock.advance(Duration::from_secs(1));
     provider.reply(path, refusal(403, "Authorization_RequestDenied"));
-    assert_eq!(graph.probe(Capability::ReadRiskyUsers).await, Permission::Absent(Denied::MissingRole));
+    let absent = graph.try_reading(Capability::ReadRiskyUsers).await;
+    assert!(matches!(absent, Err(GraphError::Denied(Denied::MissingRole))), "{absent:?}");
     clock.advance(Duration::from_secs(1));
     provider.reply(path, refusal(503, ""));
-    assert_eq!(graph.probe(Capability::ReadRiskyUsers).await, Permission::Unknown);
+    let unknown = graph.try_reading(Capability::ReadRiskyUsers).await;
+    assert!(matches!(unknown, Err(GraphError::ServerError(None))), "{unknown:?}");
 }
 
 #[tokio::test]

@@ -67,6 +67,19 @@ async fn unknown_words_are_unknown_risk_and_never_none() {
     stand.until("it is medium again", |stand| level(stand) == Some(RiskLevel::Medium)).await;
 }
 
+/// RS-05: a change that the provider dates ahead by mistake hides none of those after it.
+#[tokio::test]
+async fn a_time_of_change_in_the_far_future_pins_nobody() {
+    let mut stand = Stand::usual().await;
+    stand.until("everything is read", Stand::is_read).await;
+    for (skew, word, level) in [(30 * 86_400, "low", RiskLevel::Low), (0, "high", RiskLevel::High)] {
+        stand.order(Method::PUT, "/sim/v1/clock", json!({ "skew_seconds": skew })).await;
+        stand.order(Method::PUT, "/sim/v1/people/bob/risk", json!({ "level": word })).await;
+        let stands = |stand: &Stand| stand.standing(BOB).risk.is_some_and(|risk| risk.reading.level == level);
+        stand.until(&format!("bob stands {word}"), stands).await;
+    }
+}
+
 #[tokio::test]
 async fn an_hour_without_graph_is_an_hour_of_old_knowledge_and_few_calls() {
     let mut stand = Stand::usual().await;

@@ -60,15 +60,12 @@ async fn a_lost_permission_has_a_name_and_comes_back() {
     let roles = stand.b.sim.world().snapshot().app(APP_ID).unwrap().principals[CONTOSO].roles.clone();
     let all: Vec<&str> = roles.iter().map(String::as_str).collect();
     let rest: Vec<&str> = all.iter().copied().filter(|role| *role != READ_RISK[0]).collect();
-    // Somebody watches: the loss shows by itself.
-    let mut changes = stand.control.changes();
+    // Somebody watches, since waiting asks how things stand: the loss shows by itself.
     stand.set_roles(CONTOSO, &rest);
     let lost = GateStatus::Partial { missing: vec![READ_RISK[0].to_owned()] };
     let before = stand.clock.now();
     stand.until("the loss shows", |stand| stand.gate(Gate::Risk) == lost).await;
     assert!(stand.clock.now().since(before) <= Duration::from_secs(10), "soon");
-    assert!(changes.has_changed().unwrap());
-    changes.mark_unchanged();
     stand.until("risk is unknown", |stand| stand.source() == RiskSource::NoPermission).await;
     assert!(stand.standing(MALLORY).risk.is_some(), "what was known stays");
     assert!(stand.gate(Gate::Directory).is_ok(), "the other permission is another");
@@ -171,12 +168,7 @@ async fn the_switch_needs_the_consent_and_outlives_a_restart() {
     stand.set_upload(false).await.unwrap();
     assert_eq!(stand.gate(Gate::DataUpload), GateStatus::Revoked);
     assert!(matches!(stand.gate(Gate::Risk), GateStatus::Partial { .. }), "off keeps what was granted");
-    stand.job.abort();
-    let ended = (&mut stand.job).await;
-    assert!(ended.unwrap_err().is_cancelled());
-    (stand.control, stand.directory) = (Control::none(), Directory::none(Arc::clone(&stand.clock) as _));
-    let on = Wish { upload: true, ..Wish::default() };
-    (stand.control, stand.directory) = Stand::jobs(&stand.b, &on, &stand.folder, &stand.clock);
+    stand.reopen(&Wish { upload: true, ..Wish::default() }).await;
     assert_eq!(stand.gate(Gate::DataUpload), GateStatus::Revoked, "what was said last counts, not the configuration");
 }
 

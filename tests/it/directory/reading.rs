@@ -120,17 +120,29 @@ async fn a_restart_goes_on_with_the_stored_link() {
     let mut stand = Stand::usual().await;
     stand.until("everything is read", Stand::is_read).await;
     stand.until("a link is kept", |stand| stand.directory.round(tenant(), SyncKind::Groups).is_some()).await;
-    stand.job.abort();
-    let ended = (&mut stand.job).await;
-    assert!(ended.unwrap_err().is_cancelled());
+    stand.reopen(&Wish::default()).await;
     let calls = stand.graph_calls();
-    // The store is one file with one owner: everything that holds it goes first.
-    stand.control = Control::none();
-    stand.directory = Directory::none(Arc::clone(&stand.clock) as _);
-    let (control, directory) = Stand::jobs(&stand.b, &Wish::default(), &stand.folder, &stand.clock);
-    (stand.control, stand.directory) = (control.clone(), directory);
     assert_eq!(stand.standing(MALLORY).risk.map(|risk| risk.reading.level), Some(RiskLevel::High), "before any call");
     assert_eq!(stand.graph_calls(), calls);
-    stand.job = tokio::spawn(async move { control.run().await });
-    stand.until("changes are read", |stand| stand.phase(SyncKind::Users) == Phase::UpdateDone).await;
+    stand.job = Stand::run(&stand.control);
+    let updated = |stand: &Stand| {
+        [SyncKind::Users, SyncKind::Groups].into_iter().all(|kind| {
+            let phase = stand.phase(kind);
+            assert!(!matches!(phase, Phase::FullRunning | Phase::FullDone), "{kind:?} is read anew: {phase:?}");
+            phase == Phase::UpdateDone
+        })
+    };
+    stand.until("changes are read", updated).await;
+}
+
+/// Graph has another address than before the restart: its links lead elsewhere and are of no use any more.
+#[tokio::test]
+async fn a_stored_link_to_another_graph_means_all_anew() {
+    let mut stand = Stand::usual().await;
+    stand.until("everything is read", Stand::is_read).await;
+    stand.b = Stand::simulator(World::demo([REDIRECT])).await;
+    stand.reopen(&Wish::default()).await;
+    assert!(matches!(stand.directory.round(tenant(), SyncKind::Users), Some(Round::Ends { .. })), "a link is stored");
+    stand.job = Stand::run(&stand.control);
+    stand.until("all is read anew", |stand| stand.phase(SyncKind::Users) == Phase::FullDone && stand.is_read()).await;
 }
