@@ -19,7 +19,7 @@ use serde::Deserialize;
 use super::SessionControl;
 use super::api::Site;
 use super::change::Change;
-use super::guard::Ends;
+use super::guard::{Ends, host_name};
 use super::v1::{finish_consent, iam_now, risky_now, verdicts};
 use super::who::Admin;
 use crate::access::Proven;
@@ -58,8 +58,7 @@ impl Console {
 
     /// Whether a `Host` of this value means the console.
     pub(super) fn is_called(&self, host: &str) -> bool {
-        let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
-        self.host.eq_ignore_ascii_case(name)
+        self.host.eq_ignore_ascii_case(host_name(host))
     }
 
     /// Whether this person is an administrator. When the assertion does not list every group, the gate's yes for this

@@ -46,6 +46,10 @@ pub(super) enum Refusal {
 }
 
 impl Refusal {
+    /// Every one.
+    pub(super) const ALL: [Self; 6] =
+        [Self::Target, Self::Host, Self::Origin, Self::ContentType, Self::Token, Self::Assertion];
+
     pub(super) const fn status(self) -> StatusCode {
         match self {
             Self::Target => StatusCode::BAD_REQUEST,
@@ -146,7 +150,7 @@ impl Guard {
 
     /// The console, if it is called by this name.
     fn console_of(&self, host: &str) -> Option<Arc<Console>> {
-        (self.console)().filter(|console| console.host.eq_ignore_ascii_case(host_name(host)))
+        (self.console)().filter(|console| console.is_called(host))
     }
 
     fn through_the_gateway(&self, console: &Console, headers: &HeaderMap) -> Result<Admin, Refusal> {
@@ -248,7 +252,7 @@ fn only(headers: &HeaderMap, name: http::HeaderName) -> Option<&str> {
 }
 
 /// A `Host` value without its port.
-fn host_name(host: &str) -> &str {
+pub(super) fn host_name(host: &str) -> &str {
     match host.rsplit_once(':') {
         Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) && !name.ends_with(':') => name,
         _ => host,

@@ -40,6 +40,11 @@ impl Problem {
         Self::new(StatusCode::BAD_REQUEST, word)
     }
 
+    /// 504: no answer within the listener's deadline.
+    pub(super) const fn timed_out() -> Self {
+        Self { error: TIMED_OUT.1, status: TIMED_OUT.0, message: None, fix: None }
+    }
+
     /// 404.
     pub(super) const fn missing(word: &'static str) -> Self {
         Self::new(StatusCode::NOT_FOUND, word)
@@ -60,3 +65,6 @@ impl IntoResponse for Problem {
         response
     }
 }
+
+/// What every route may say when it takes too long.
+pub(super) const TIMED_OUT: (u16, &str) = (504, "timeout");

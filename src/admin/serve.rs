@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::Body;
-use http::{Request, Response};
+use axum::response::IntoResponse as _;
+use http::Request;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -19,6 +19,7 @@ use tokio_util::task::TaskTracker;
 use tower::ServiceExt as _;
 
 use super::guard::Ends;
+use super::problem::Problem;
 use super::{Config, Services, SessionControl, api};
 
 /// The admin listener could not be set up.
@@ -118,7 +119,7 @@ async fn serve_connection(stream: TcpStream, peer: SocketAddr, router: Router, s
             let answer = tokio::time::timeout(ANSWER, router.oneshot(request)).await;
             Ok::<_, std::convert::Infallible>(match answer {
                 Ok(Ok(response)) => response,
-                Err(_) => timed_out(),
+                Err(_) => Problem::timed_out().into_response(),
             })
         }
     });
@@ -135,12 +136,6 @@ async fn serve_connection(stream: TcpStream, peer: SocketAddr, router: Router, s
         }
         () = tokio::time::sleep(CONNECTION) => Ok(()),
     };
-}
-
-fn timed_out() -> Response<Body> {
-    let mut response = Response::new(Body::from("{\"error\":\"timeout\"}"));
-    *response.status_mut() = http::StatusCode::GATEWAY_TIMEOUT;
-    response
 }
 
 const CONNECTIONS: usize = 64;

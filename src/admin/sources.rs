@@ -86,7 +86,7 @@ impl Tenants for Control {
     }
 }
 
-/// What runs now, looked at once per request to the admin interface.
+/// What runs now, made anew for whoever looks: the guard, and then the route.
 #[derive(Clone)]
 pub struct View {
     /// Which generation of the configuration.

@@ -13,8 +13,7 @@ use crate::config::Config;
 pub(super) fn lead_to(admin: SocketAddr, config: &Config) -> Vec<AppConfig> {
     let mut apps = config.apps.clone();
     for app in apps.iter_mut().filter(|app| config.admin.console.is_some() && app.name == Console::APP) {
-        let ip = if admin.ip().is_unspecified() { [127, 0, 0, 1].into() } else { admin.ip() };
-        app.upstream.endpoints = vec![SocketAddr::new(ip, admin.port()).to_string()];
+        app.upstream.endpoints = Console::way_to(admin);
     }
     apps
 }

@@ -6,11 +6,10 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use http::Method;
-use serde::de::DeserializeOwned;
 
 use super::admin_client::{
-    Admin, Problem, Target, TargetArguments, connect, exit_code, finish, of_config, print_json, print_rows, rough,
-    shown,
+    Admin, Problem, Target, TargetArguments, connect, exit_code, finish, of_config, plain, print_json, print_rows,
+    rough, shown,
 };
 use super::{Exit, Output};
 use crate::admin::{BrakesLine, PreviewList, Released, TaskLine, TaskList};
@@ -100,23 +99,22 @@ async fn execute(
             let user = user.map(|user| format!("user={user}"));
             let state = state.map(|state| format!("state={}", encoded(&state)));
             let query: Vec<String> = user.into_iter().chain(state).collect();
-            let list: TaskList = get(admin, &format!("/api/v1/actions?{}", query.join("&"))).await?;
+            let list: TaskList = admin.ask(Method::GET, &format!("/api/v1/actions?{}", query.join("&"))).await?;
             if json { print_json(out, &list) } else { print_tasks(out, &list) }
         }
         ActionCommand::Show { id } => {
-            let task: TaskLine = get(admin, &format!("/api/v1/actions/{id}")).await?;
+            let task: TaskLine = admin.ask(Method::GET, &format!("/api/v1/actions/{id}")).await?;
             if json { print_json(out, &task) } else { print_history(out, &task) }
         }
         ActionCommand::Approve { id } => change(admin, id, "approve", json, out).await,
         ActionCommand::Cancel { id } => change(admin, id, "cancel", json, out).await,
         ActionCommand::Undo { id } => change(admin, id, "undo", json, out).await,
         ActionCommand::Brakes => {
-            let brakes: BrakesLine = get(admin, "/api/v1/actions/brakes").await?;
+            let brakes: BrakesLine = admin.ask(Method::GET, "/api/v1/actions/brakes").await?;
             if json { print_json(out, &brakes) } else { print_brakes(out, &brakes) }
         }
         ActionCommand::Release => {
-            let body = admin.ask(Method::POST, "/api/v1/actions/release").await?;
-            let released: Released = serde_json::from_slice(&body).map_err(|_| Problem::Answer)?;
+            let released: Released = admin.ask(Method::POST, "/api/v1/actions/release").await?;
             if json {
                 return print_json(out, &released);
             }
@@ -125,25 +123,23 @@ async fn execute(
         }
         ActionCommand::Preview { rule } => {
             let query = rule.map(|rule| format!("?rule={}", encoded(&rule))).unwrap_or_default();
-            let preview: PreviewList = get(admin, &format!("/api/v1/actions/preview{query}")).await?;
+            let preview: PreviewList = admin.ask(Method::GET, &format!("/api/v1/actions/preview{query}")).await?;
             if json { print_json(out, &preview) } else { print_preview(out, &preview) }
         }
     }
 }
 
-async fn get<T: DeserializeOwned>(admin: &Admin, path: &str) -> Result<T, Problem> {
-    let body = admin.ask(Method::GET, path).await?;
-    serde_json::from_slice(&body).map_err(|_| Problem::Answer)
+async fn change(admin: &Admin, id: u64, what: &str, json: bool, out: &mut (dyn Write + Send)) -> Result<(), Problem> {
+    let task = admin.ask(Method::POST, &format!("/api/v1/actions/{id}/{what}")).await?;
+    tell(&wait_for(admin, task).await?, json, out)
 }
 
-async fn change(admin: &Admin, id: u64, what: &str, json: bool, out: &mut (dyn Write + Send)) -> Result<(), Problem> {
-    let body = admin.ask(Method::POST, &format!("/api/v1/actions/{id}/{what}")).await?;
-    let task: TaskLine = serde_json::from_slice(&body).map_err(|_| Problem::Answer)?;
-    let task = wait_for(admin, task).await?;
+/// Says what became of a task.
+pub(super) fn tell(task: &TaskLine, json: bool, out: &mut (dyn Write + Send)) -> Result<(), Problem> {
     if json {
-        print_json(out, &task)?
+        print_json(out, task)?
     } else {
-        print_task(out, &task)?
+        print_task(out, task)?
     }
     if task.state == "unsuccessful" { Err(Problem::Unsuccessful) } else { Ok(()) }
 }
@@ -156,13 +152,13 @@ pub(super) async fn wait_for(admin: &Admin, mut task: TaskLine) -> Result<TaskLi
             break;
         }
         tokio::time::sleep(LOOK_AGAIN).await;
-        task = get(admin, &format!("/api/v1/actions/{}", task.id)).await?;
+        task = admin.ask(Method::GET, &format!("/api/v1/actions/{}", task.id)).await?;
     }
     Ok(task)
 }
 
 /// One line for a task: what became of it.
-pub(super) fn print_task(out: &mut (dyn Write + Send), task: &TaskLine) -> Result<(), Problem> {
+fn print_task(out: &mut (dyn Write + Send), task: &TaskLine) -> Result<(), Problem> {
     let reason = task.reason.as_ref().map(|reason| format!(" ({})", shown(reason))).unwrap_or_default();
     let TaskLine { id, action, user, state, .. } = task;
     writeln!(out, "task {id}: {action} {user}: {}{reason}", state.replace('_', " ")).map_err(Problem::Output)?;
@@ -241,11 +237,6 @@ fn print_preview(out: &mut (dyn Write + Send), preview: &PreviewList) -> Result<
     });
     let rows: Vec<_> = std::iter::once(header).chain(rows).collect();
     print_rows(out, &rows)
-}
-
-/// A sentence that cannot steer the terminal, whatever its length.
-fn plain(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { '?' } else { c }).collect()
 }
 
 fn encoded(text: &str) -> String {

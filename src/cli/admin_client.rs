@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 use bytes::Bytes;
 use http::{Method, Request, StatusCode};
 use http_body_util::Full;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use super::exchange::{Unanswered, exchange};
 use super::{Exit, Output};
@@ -77,13 +79,23 @@ pub(super) struct Admin {
 }
 
 impl Admin {
-    /// Sends a request without a body; the body of a good answer.
-    pub(super) async fn ask(&self, method: Method, path: &str) -> Result<Bytes, Problem> {
-        self.send(method, path, None).await
+    /// Sends a request without a body; a good answer.
+    pub(super) async fn ask<T: DeserializeOwned>(&self, method: Method, path: &str) -> Result<T, Problem> {
+        read(&self.exchange(method, path, None).await?)
     }
 
-    /// Sends a request with a JSON body, if there is one; the body of a good answer.
-    pub(super) async fn send(&self, method: Method, path: &str, json: Option<String>) -> Result<Bytes, Problem> {
+    /// Sends a request with a JSON body; a good answer.
+    pub(super) async fn send<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &str,
+        body: &impl Serialize,
+    ) -> Result<T, Problem> {
+        let body = serde_json::to_string(body).map_err(|_| Problem::Answer)?;
+        read(&self.exchange(method, path, Some(body)).await?)
+    }
+
+    async fn exchange(&self, method: Method, path: &str, json: Option<String>) -> Result<Bytes, Problem> {
         let mut request = Request::builder()
             .method(method)
             .uri(path)
@@ -106,6 +118,10 @@ impl Admin {
             other => Err(said(other, &body)),
         }
     }
+}
+
+fn read<T: DeserializeOwned>(answer: &[u8]) -> Result<T, Problem> {
+    serde_json::from_slice(answer).map_err(|_| Problem::Answer)
 }
 
 /// The token goes over plain HTTP, so it goes to this machine only.
@@ -133,17 +149,23 @@ fn said(status: StatusCode, body: &[u8]) -> Problem {
 ///
 /// # Errors
 /// When it cannot be written.
-pub(super) fn print_json(out: &mut (impl Write + ?Sized), value: &impl serde::Serialize) -> Result<(), Problem> {
+pub(super) fn print_json(out: &mut (impl Write + ?Sized), value: &impl Serialize) -> Result<(), Problem> {
     serde_json::to_writer(&mut *out, value).map_err(|error| Problem::Output(error.into()))?;
     writeln!(out).map_err(Problem::Output)
 }
 
-/// Names come from the directory and must not steer the terminal.
+/// Words from elsewhere, such as names of the directory, which must not steer the terminal; at the length of a cell.
 pub(super) fn shown(text: &str) -> String {
-    let clean = |c: char| {
-        if c.is_control() || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}') { '?' } else { c }
-    };
-    text.chars().take(MAX_CELL).map(clean).collect()
+    text.chars().take(MAX_CELL).map(harmless).collect()
+}
+
+/// The same at any length, for sentences.
+pub(super) fn plain(text: &str) -> String {
+    text.chars().map(harmless).collect()
+}
+
+fn harmless(c: char) -> char {
+    if c.is_control() || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}') { '?' } else { c }
 }
 
 /// A span in its largest unit.

@@ -75,8 +75,7 @@ async fn execute(command: SessionCommand, admin: &Admin, out: &mut (impl Write +
     match command {
         SessionCommand::Ls { user, json } => {
             let query = user.map(|user| format!("?user={user}")).unwrap_or_default();
-            let body = admin.ask(Method::GET, &format!("/api/v1/sessions{query}")).await?;
-            let list: SessionList = serde_json::from_slice(&body).map_err(|_| Problem::Answer)?;
+            let list: SessionList = admin.ask(Method::GET, &format!("/api/v1/sessions{query}")).await?;
             if json { print_json(out, &list) } else { print_table(out, &list) }
         }
         SessionCommand::Kill { id, user, json } => {
@@ -86,8 +85,7 @@ async fn execute(command: SessionCommand, admin: &Admin, out: &mut (impl Write +
                 (None, Some(user)) => format!("/api/v1/users/{user}/sessions"),
                 (None, None) => return Err(Problem::Usage("give a session's id or --user")),
             };
-            let body = admin.ask(Method::DELETE, &path).await?;
-            let ended: Ended = serde_json::from_slice(&body).map_err(|_| Problem::Answer)?;
+            let ended: Ended = admin.ask(Method::DELETE, &path).await?;
             if json {
                 print_json(out, &ended)?;
             } else {

@@ -7,8 +7,10 @@ use clap::{Args, Subcommand, ValueEnum};
 use http::Method;
 use serde_json::Value;
 
-use super::action::{print_task, wait_for};
-use super::admin_client::{Admin, Problem, Target, TargetArguments, connect, finish, of_config, print_json, shown};
+use super::action::{tell, wait_for};
+use super::admin_client::{
+    Admin, Problem, Target, TargetArguments, connect, exit_code, finish, of_config, print_json, shown,
+};
 use super::{Exit, Output};
 use crate::admin::{OrderBody, TaskLine};
 use crate::facts::UserKey;
@@ -111,7 +113,7 @@ pub(crate) async fn run(
         Ok(admin) => execute(args.command, &admin, out).await,
         Err(problem) => Err(problem),
     };
-    super::admin_client::exit_code("user", outcome, problems)
+    exit_code("user", outcome, problems)
 }
 
 async fn execute(command: UserCommand, admin: &Admin, out: &mut (dyn Write + Send)) -> Result<(), Problem> {
@@ -144,24 +146,16 @@ async fn execute(command: UserCommand, admin: &Admin, out: &mut (dyn Write + Sen
         ),
     };
     let body = OrderBody { action: action.to_owned(), note: order.note, key: order.key };
-    let body = serde_json::to_string(&body).map_err(|_| Problem::Answer)?;
     let path = format!("/api/v1/users/{}/actions", order.user);
-    let answer = admin.send(Method::POST, &path, Some(body)).await?;
-    let mut task: TaskLine = serde_json::from_slice(&answer).map_err(|_| Problem::Answer)?;
+    let mut task: TaskLine = admin.send(Method::POST, &path, &body).await?;
     if !order.no_wait {
         task = wait_for(admin, task).await?;
     }
-    if order.json {
-        print_json(out, &task)?
-    } else {
-        print_task(out, &task)?
-    }
-    if task.state == "unsuccessful" { Err(Problem::Unsuccessful) } else { Ok(()) }
+    tell(&task, order.json, out)
 }
 
 async fn show(admin: &Admin, user: UserKey, json: bool, out: &mut (dyn Write + Send)) -> Result<(), Problem> {
-    let body = admin.ask(Method::GET, &format!("/api/v1/users/{user}")).await?;
-    let person: Value = serde_json::from_slice(&body).map_err(|_| Problem::Answer)?;
+    let person: Value = admin.ask(Method::GET, &format!("/api/v1/users/{user}")).await?;
     if json { print_json(out, &person) } else { print_value(out, "", &person) }
 }
 

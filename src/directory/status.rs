@@ -1,13 +1,10 @@
 //! What an administrator sees of a tenant: three permissions, each with status, reason and cure, and how far the
 //! reading is.
 
-use serde::Serialize;
-
 use crate::facts::{RiskFeed, TenantId, UnixTime};
 
 /// One of the three permissions of a tenant.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Gate {
     /// Users and groups, and actions on accounts.
     Directory,
@@ -33,8 +30,7 @@ impl Gate {
 }
 
 /// How one permission stands.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(tag = "status", rename_all = "snake_case")]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum GateStatus {
     /// Nobody consented yet, or the switch was never turned on.
     NeverGranted,
@@ -89,8 +85,7 @@ impl GateStatus {
 }
 
 /// What is read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum SyncKind {
     /// Users.
     Users,
@@ -116,8 +111,7 @@ impl SyncKind {
 }
 
 /// How far a reading is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Phase {
     /// Nothing was ever read.
     Never,
@@ -135,8 +129,24 @@ pub enum Phase {
     Failed,
 }
 
+impl Phase {
+    /// The word for administrators.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Never => "never",
+            Self::Waiting => "waiting",
+            Self::FullRunning => "full_running",
+            Self::FullDone => "full_done",
+            Self::UpdateRunning => "update_running",
+            Self::UpdateDone => "update_done",
+            Self::Failed => "failed",
+        }
+    }
+}
+
 /// One reading as an administrator sees it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Progress {
     /// What is read.
     pub kind: SyncKind,

@@ -12,7 +12,7 @@ pub(super) fn html(page: &Page<'_>, organisation: Option<&str>, help: &Help, req
         Page::SignOutConfirm { action, csrf, person } => (render(&SignOutBody { action, csrf, person: *person }), None),
         Page::Warning(warning) => (warning_body(page, warning, help, request_id), None),
         Page::AtRisk(risk) => (risk_body(page, risk, help, request_id), None),
-        Page::PreservePost(kept) => (keep_body(kept), Some(KEEP_POST_SCRIPT)),
+        Page::PreservePost(kept) => (keep_body(page, kept), Some(KEEP_POST_SCRIPT)),
         Page::ResumePost { key, fallback } => (render(&ResumeBody { key, fallback }), Some(RESUME_POST_SCRIPT)),
         _ => (render(&notice(page, help, request_id)), None),
     };
@@ -205,10 +205,10 @@ fn portal_body(portal: &Portal<'_>) -> String {
     })
 }
 
-fn keep_body(kept: &KeptPost<'_>) -> String {
+fn keep_body(page: &Page<'_>, kept: &KeptPost<'_>) -> String {
     let warned = kept.why == KeptWhile::Warned;
     render(&KeepBody {
-        title: title(&Page::PreservePost(kept.clone())),
+        title: title(page),
         message: kept_message(kept.why),
         without_scripts: if warned { "Read the notice" } else { "Sign in" },
         label: if warned { "Continue" } else { "Sign in" },

@@ -1,7 +1,7 @@
 // What administrators do in the console, one function each; the function's name is the claim.
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
-import { signIn } from './people.mjs';
+import { signIn, tenant } from './people.mjs';
 
 export const consoleStories = [
   grantInAnotherTabShowsWithinFiveSecondsWithoutAReload,
@@ -11,7 +11,6 @@ export const consoleStories = [
 ];
 
 const app = '8d2b6f10-4c9e-4f3a-a6b1-0e7c5d9f2b34';
-const tenant = '3f1c0b9e-6a52-4d0e-9b7a-5d2f8c4e1a77';
 
 async function grantInAnotherTabShowsWithinFiveSecondsWithoutAReload(visit) {
   const { page, demo, context } = visit;
@@ -31,7 +30,7 @@ async function grantInAnotherTabShowsWithinFiveSecondsWithoutAReload(visit) {
   assert.equal(taken.status, 200);
   await page.click('button[data-do=check]');
   await page.waitForSelector('[data-gate=directory]');
-  assert.match(await page.textContent('#live'), /has been taken away/);
+  assert.match(await page.textContent('#live'), /has been taken back/);
   await visit.look('console-revoked');
   const [tab] = await Promise.all([context.waitForEvent('page'), page.click('[data-gate=directory]')]);
   await visit.look('provider-consent', tab);

@@ -1,7 +1,8 @@
 // Starts `portcullis demo` on free ports and reads where everything is.
 //
 // Assumed: `demo --json --any-port --state DIR` prints one line of JSON once everything answers:
-//   { "wiki": url, "payroll": url, "portal": url, "admin": url, "simulator": url, "certificate": path of the leaf, PEM }
+//   { "wiki", "payroll", "portal", "console", "admin", "simulator": urls, "admin_token", "certificate" (the leaf, PEM): files,
+//     "state": the folder }
 import { spawn } from 'node:child_process';
 import { X509Certificate, createHash } from 'node:crypto';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';

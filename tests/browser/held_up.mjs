@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { signIn, signedIn } from './people.mjs';
+import { signIn, signedIn, tenant } from './people.mjs';
 
 export const heldUp = [
   formSurvivesAStepUp,
@@ -12,7 +12,6 @@ export const heldUp = [
   browserThatIsSentRoundIsToldSo,
 ];
 
-const tenant = '3f1c0b9e-6a52-4d0e-9b7a-5d2f8c4e1a77';
 const sendingProvesMore = rule('sending-proves-more', 'apps = ["payroll"]\nmethods = ["POST"]\nwho = "signed_in"\nverdict = "challenge"\ncontext = "c1"');
 
 async function formSurvivesAStepUp(visit) {

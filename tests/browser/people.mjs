@@ -1,5 +1,8 @@
 // Signing in and out as a person does it.
 
+// Contoso, whose people the simulator plays.
+export const tenant = '3f1c0b9e-6a52-4d0e-9b7a-5d2f8c4e1a77';
+
 export async function signedIn(visit, person) {
   await visit.page.goto(`${visit.demo.wiki}/`);
   await signIn(visit.page, person);

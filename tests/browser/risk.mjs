@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { until } from './held_up.mjs';
 import { signIn, signedIn } from './people.mjs';
 
 export const atRisk = [mallorysOpenPageStreamsAndDownloadStop, bobProvesHimselfAndComesBackToHisPage, aliceNoticesNothing];
@@ -92,11 +93,10 @@ async function set(demo, person, level) {
 // Waits until the gateway has read it.
 async function seen(demo, person, level) {
   const token = (await readFile(join(demo.state, 'state', 'admin-token'), 'utf8')).trim();
-  for (;;) {
+  await until(async () => {
     const answer = await fetch(`${demo.admin}/api/v1/users/risky`, { headers: { authorization: `Bearer ${token}` } });
     assert.equal(answer.status, 200);
     const line = (await answer.json()).users.find(({ upn }) => upn.startsWith(`${person}@`));
-    if ((line?.risk?.level ?? 'none') === level) return;
-    await new Promise((resolve) => setTimeout(resolve, 100));
-  }
+    return (line?.risk?.level ?? 'none') === level;
+  });
 }

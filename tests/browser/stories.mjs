@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { consoleStories } from './console.mjs';
 import { heldUp } from './held_up.mjs';
 import { outOfOrder } from './out_of_order.mjs';
-import { signIn, signOut, signedIn } from './people.mjs';
+import { signIn, signOut, signedIn, tenant } from './people.mjs';
 import { atRisk, risk } from './risk.mjs';
 
 export const stories = [
@@ -148,7 +148,7 @@ async function formOfAnotherSiteIsNotSent(visit) {
 async function signedOutAtTheProviderIsSignedOutHere(visit) {
   const { page, demo } = visit;
   await signedIn(visit, 'alice');
-  await page.goto(`${demo.simulator}/3f1c0b9e-6a52-4d0e-9b7a-5d2f8c4e1a77/oauth2/v2.0/logout`);
+  await page.goto(`${demo.simulator}/${tenant}/oauth2/v2.0/logout`);
   await page.waitForLoadState('networkidle');
   await visit.look('provider-signed-out');
   await page.goto(`${demo.wiki}/`);
@@ -186,7 +186,7 @@ async function everyPageIsWorthLookingAt(visit) {
   await visit.look('bad-request');
   await page.goto(`${demo.simulator}/error?code=50105`);
   await visit.look('provider-error-lookup');
-  await page.goto(`${demo.simulator}/3f1c0b9e-6a52-4d0e-9b7a-5d2f8c4e1a77/oauth2/v2.0/authorize?client_id=unknown`);
+  await page.goto(`${demo.simulator}/${tenant}/oauth2/v2.0/authorize?client_id=unknown`);
   await visit.look('provider-error');
 }
 

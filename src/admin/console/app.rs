@@ -19,7 +19,7 @@ impl Console {
             strip_path: false,
             preserve_host: true,
             upstream: UpstreamConfig {
-                endpoints: vec![reachable(listen).to_string()],
+                endpoints: Self::way_to(listen),
                 scheme: Scheme::Http,
                 protocol: Protocol::Http1,
                 tls: UpstreamTls::default(),
@@ -46,13 +46,15 @@ impl Console {
             pass_authorization: false,
         }
     }
-}
 
-/// Where this machine reaches a listener.
-fn reachable(listen: SocketAddr) -> SocketAddr {
-    match listen.ip() {
-        IpAddr::V4(address) if address.is_unspecified() => SocketAddr::from((Ipv4Addr::LOCALHOST, listen.port())),
-        IpAddr::V6(address) if address.is_unspecified() => SocketAddr::from((Ipv6Addr::LOCALHOST, listen.port())),
-        _ => listen,
+    /// Where this machine reaches an admin listener at `listen`, as the app's endpoints.
+    #[must_use]
+    pub fn way_to(listen: SocketAddr) -> Vec<String> {
+        let ip = match listen.ip() {
+            IpAddr::V4(address) if address.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+            IpAddr::V6(address) if address.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+            ip => ip,
+        };
+        vec![SocketAddr::new(ip, listen.port()).to_string()]
     }
 }

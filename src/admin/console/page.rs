@@ -71,21 +71,15 @@ pub(super) fn consented(outcome: &ConsentOutcome) -> (StatusCode, String) {
             StatusCode::OK,
             "warn",
             "Not all of it is granted",
-            format!("The gateway has looked for itself: {}: {}. New grants may take a minute.", name(*gate), told(how)),
+            format!(
+                "The gateway has looked for itself: {}: {}. New grants may take a minute.",
+                name(*gate),
+                how.reason(*gate).unwrap_or_default()
+            ),
         ),
     };
     let body = render(&Told { tone, title, text: &text });
     (status, render(&Small { title, next: None, body: &body }))
-}
-
-fn told(how: &GateStatus) -> String {
-    match how {
-        GateStatus::Granted => "granted".to_owned(),
-        GateStatus::NeverGranted => "nothing was granted".to_owned(),
-        GateStatus::Partial { missing } => format!("missing {}", missing.join(", ")),
-        GateStatus::Error { reason } => reason.clone(),
-        GateStatus::Revoked => "it has been taken away".to_owned(),
-    }
 }
 
 const fn name(gate: Gate) -> &'static str {

@@ -1,5 +1,5 @@
-//! The templates of the console's pages, and the words in them. What comes from outside is escaped; `body` alone is not,
-//! because another template made it.
+//! The templates of the console's pages, and the words in them. What comes from outside is escaped; `body` and `HEAD`
+//! alone are not, because another template made the one and the other is fixed.
 
 use askama::Template;
 
@@ -46,7 +46,7 @@ fn plain(word: &str) -> String {
 
 /// How a phase reads.
 fn phase(line: &SyncLine) -> String {
-    match line.phase.as_str() {
+    match line.phase {
         "never" => "never read".to_owned(),
         "waiting" => "waits for its time".to_owned(),
         "full_running" => "full reading runs".to_owned(),
@@ -75,18 +75,21 @@ fn rough(seconds: u64) -> String {
     }
 }
 
+/// What stands in the head of every page.
+const HEAD: &str = r#"<meta charset="utf-8">
+<meta name="viewport" content="width=device-width,initial-scale=1">
+<meta name="robots" content="noindex">
+<link rel="icon" href="data:,">
+<link rel="stylesheet" href="/assets/console.css">"#;
+
 #[derive(Template)]
 #[template(
     ext = "html",
     source = r##"<!doctype html>
 <html lang="en">
 <head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width,initial-scale=1">
-<meta name="robots" content="noindex">
+{{ self::HEAD|safe }}
 <title>{{ title }} – Portcullis</title>
-<link rel="icon" href="data:,">
-<link rel="stylesheet" href="/assets/console.css">
 <script src="/assets/console.js" defer></script>
 </head>
 <body data-part="{{ part }}">
@@ -119,13 +122,9 @@ pub(super) struct Frame<'a> {
     source = r##"<!doctype html>
 <html lang="en">
 <head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width,initial-scale=1">
-<meta name="robots" content="noindex">
+{{ self::HEAD|safe }}
 {% if let Some(next) = next %}<meta http-equiv="refresh" content="0;url={{ next }}">
 {% endif %}<title>{{ title }} – Portcullis</title>
-<link rel="icon" href="data:,">
-<link rel="stylesheet" href="/assets/console.css">
 </head>
 <body class="small">
 <main>{{ body|safe }}</main>

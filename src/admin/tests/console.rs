@@ -101,6 +101,14 @@ async fn a_link_from_elsewhere_opens_pages_and_nothing_else() {
     admin.stop().await;
 }
 
+#[test]
+fn a_listener_on_every_address_is_reached_on_this_machine_in_its_own_family() {
+    let way = |listen: &str| Console::way_to(listen.parse().unwrap());
+    assert_eq!(way("0.0.0.0:9090"), ["127.0.0.1:9090"]);
+    assert_eq!(way("[::]:9090"), ["[::1]:9090"]);
+    assert_eq!(way("192.0.2.1:9090"), ["192.0.2.1:9090"]);
+}
+
 /// A gateway's keys and the console's app.
 struct Gate {
     console: Console,

@@ -210,6 +210,37 @@ async fn a_tenant_that_is_not_read_is_404_and_a_bad_id_400() {
     admin.stop().await;
 }
 
+#[tokio::test]
+async fn what_a_route_refuses_with_stands_in_its_description() {
+    let admin = Running::with(None, Arc::new(Directories::default())).await;
+    let document: serde_json::Value = json(&admin.ask("GET", "/api/v1/openapi.json", &bearer()).await);
+    let tenant = format!("/api/v1/tenants/{TENANT}");
+    for (method, route, path) in [
+        ("GET", "/api/v1/sessions", "/api/v1/sessions?x=1".to_owned()),
+        ("GET", "/api/v1/actions", "/api/v1/actions?x=1".to_owned()),
+        ("GET", "/api/v1/actions/preview", "/api/v1/actions/preview?x=1".to_owned()),
+        ("GET", "/api/v1/actions/{id}", "/api/v1/actions/99".to_owned()),
+        ("GET", "/api/v1/users", "/api/v1/users?tenant=contoso".to_owned()),
+        ("GET", "/api/v1/tenants/{id}", "/api/v1/tenants/contoso".to_owned()),
+        ("POST", "/api/v1/tenants/{id}/sync", "/api/v1/tenants/contoso/sync".to_owned()),
+        ("POST", "/api/v1/tenants/{id}/consent", format!("{tenant}/consent")),
+        ("PUT", "/api/v1/tenants/{id}/data-upload", format!("{tenant}/data-upload")),
+        ("POST", "/api/v1/users/{user}/actions", format!("/api/v1/users/{ALICE}/actions")),
+    ] {
+        let answer = admin.ask(method, &path, &bearer()).await;
+        let (_, body) = answer.split_once("\r\n\r\n").unwrap();
+        let problem: serde_json::Value = serde_json::from_str(body).unwrap();
+        let responses = &document["paths"][route][method.to_lowercase()]["responses"];
+        let words = responses[problem["status"].to_string()]["description"].as_str().unwrap_or_default();
+        assert!(words.split(", ").any(|word| problem["error"] == word), "{method} {path}: {problem}, not in: {words}");
+    }
+    for (status, word) in [("400", "absolute_target"), ("421", "unknown_host"), ("401", "administrator_required")] {
+        let said = &document["paths"]["/api/v1/iam"]["get"]["responses"][status]["description"];
+        assert!(said.as_str().is_some_and(|said| said.contains(word)), "{status} {word}: {said}");
+    }
+    admin.stop().await;
+}
+
 impl Running {
     async fn put(&self, path: &str, body: &str) -> String {
         let (host, length) = (self.address, body.len());

@@ -5,19 +5,20 @@ use std::sync::Arc;
 use axum::extract::rejection::{JsonRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Extension, Json};
 use serde::Deserialize;
 
 use super::Route;
+use super::sessions::user_key;
+use super::tenants::bad_body;
+use super::users::bad_query;
 use crate::admin::change::Change;
 use crate::admin::guard::Ends;
 use crate::admin::problem::Problem;
 use crate::admin::task_line::{BrakesLine, OrderBody, PreviewList, Released, TaskLine, TaskList};
 use crate::admin::who::Admin;
 use crate::admin::{Services, SessionControl};
-use crate::facts::UserKey;
 use crate::risk_control::{ActionKind, Actions, Filter, Order, Refused, Task, TaskId, TaskState};
 
 pub(super) fn routes<S: SessionControl>() -> Vec<Route<S>> {
@@ -37,10 +38,11 @@ pub(super) fn routes<S: SessionControl>() -> Vec<Route<S>> {
                 ("state", "only in this state"),
                 ("limit", "at most so many"),
             ])
-            .may_say(&[(400, "bad_user"), (400, "bad_state")]),
+            .may_say(&[(400, "bad_query"), (400, "bad_user"), (400, "bad_state")]),
         Route::new::<BrakesLine>("get", "/api/v1/actions/brakes", "How the brakes stand.", get(brakes::<S>)),
         Route::new::<PreviewList>("get", "/api/v1/actions/preview", "What rules would do now.", get(preview::<S>))
-            .with_query(&[("rule", "only this rule")]),
+            .with_query(&[("rule", "only this rule")])
+            .may_say(&[(400, "bad_query")]),
         Route::new::<Released>("post", "/api/v1/actions/release", "Ends a stop of the brakes.", post(release::<S>))
             .may_say(&[(503, "store_unavailable")]),
         Route::new::<TaskLine>("get", "/api/v1/actions/{id}", "One action.", get(show::<S>))
@@ -80,13 +82,13 @@ async fn order<S: SessionControl>(
     Extension(by): Extension<Admin>,
     Path(user): Path<String>,
     body: Result<Json<OrderBody>, JsonRejection>,
-) -> Response {
-    let Ok(key) = user.parse::<UserKey>() else { return error(StatusCode::BAD_REQUEST, "bad_user") };
-    let Ok(Json(body)) = body else { return error(StatusCode::BAD_REQUEST, "bad_body") };
-    let Some(kind) = ActionKind::parse(&body.action) else { return error(StatusCode::BAD_REQUEST, "bad_action") };
+) -> Result<Json<TaskLine>, Problem> {
+    let key = user_key(&user)?;
+    let Json(body) = body.map_err(|error| bad_body(&error))?;
+    let kind = ActionKind::parse(&body.action).ok_or_else(|| Problem::bad("bad_action"))?;
     let too_long = |text: &Option<String>, most: usize| text.as_ref().is_some_and(|text| text.len() > most);
     if too_long(&body.note, LONGEST_NOTE) || too_long(&body.key, LONGEST_KEY) {
-        return error(StatusCode::BAD_REQUEST, "too_long");
+        return Err(Problem::bad("too_long"));
     }
     let mut order = Order::of_person(kind, key, caller(&by));
     order.note = body.note.map(Arc::from);
@@ -99,25 +101,23 @@ async fn order<S: SessionControl>(
 async fn list<S: SessionControl>(
     State(services): State<Services<S>>,
     query: Result<Query<ListQuery>, QueryRejection>,
-) -> Response {
-    let Ok(Query(query)) = query else { return error(StatusCode::BAD_REQUEST, "bad_query") };
-    let Ok(user) = query.user.map(|user| user.parse::<UserKey>()).transpose() else {
-        return error(StatusCode::BAD_REQUEST, "bad_user");
-    };
+) -> Result<Json<TaskList>, Problem> {
+    let Query(query) = query.map_err(|_| bad_query())?;
+    let user = query.user.as_deref().map(user_key).transpose()?;
     if query.state.as_ref().is_some_and(|state| !TaskState::WORDS.contains(&state.as_str())) {
-        return error(StatusCode::BAD_REQUEST, "bad_state");
+        return Err(Problem::bad("bad_state"));
     }
     let filter = Filter { user, state: query.state, limit: query.limit.unwrap_or(MOST).min(MOST) };
     let tasks = services.actions.list(&filter).await.into_iter().map(TaskLine::from).collect();
-    Json(TaskList { now: services.clock.now().0, tasks }).into_response()
+    Ok(Json(TaskList { now: services.clock.now().0, tasks }))
 }
 
-async fn show<S: SessionControl>(State(services): State<Services<S>>, Path(id): Path<String>) -> Response {
-    let Ok(id) = id.parse::<TaskId>() else { return error(StatusCode::NOT_FOUND, "no_such_task") };
-    match services.actions.get(id).await {
-        Some(task) => Json(TaskLine::from(task)).into_response(),
-        None => error(StatusCode::NOT_FOUND, "no_such_task"),
-    }
+async fn show<S: SessionControl>(
+    State(services): State<Services<S>>,
+    Path(id): Path<String>,
+) -> Result<Json<TaskLine>, Problem> {
+    let task = services.actions.get(task_id(&id)?).await.ok_or_else(no_such_task)?;
+    Ok(Json(TaskLine::from(task)))
 }
 
 async fn approve<S: SessionControl>(
@@ -125,7 +125,7 @@ async fn approve<S: SessionControl>(
     Extension(ends): Extension<Ends>,
     Extension(by): Extension<Admin>,
     Path(id): Path<String>,
-) -> Response {
+) -> Result<Json<TaskLine>, Problem> {
     change(&services, (ends, &by), "action_approve", &id, async |actions, id| actions.approve(id, &caller(&by)).await)
         .await
 }
@@ -135,7 +135,7 @@ async fn cancel<S: SessionControl>(
     Extension(ends): Extension<Ends>,
     Extension(by): Extension<Admin>,
     Path(id): Path<String>,
-) -> Response {
+) -> Result<Json<TaskLine>, Problem> {
     change(&services, (ends, &by), "action_cancel", &id, async |actions, id| actions.cancel(id, &caller(&by)).await)
         .await
 }
@@ -145,7 +145,7 @@ async fn undo<S: SessionControl>(
     Extension(ends): Extension<Ends>,
     Extension(by): Extension<Admin>,
     Path(id): Path<String>,
-) -> Response {
+) -> Result<Json<TaskLine>, Problem> {
     change(&services, (ends, &by), "action_undo", &id, async |actions, id| actions.undo(id, &caller(&by)).await).await
 }
 
@@ -155,50 +155,50 @@ async fn change<S: SessionControl>(
     action: &'static str,
     id: &str,
     what: impl AsyncFnOnce(&Actions, TaskId) -> Result<Task, Refused>,
-) -> Response {
-    let Ok(task) = id.parse::<TaskId>() else { return error(StatusCode::NOT_FOUND, "no_such_task") };
+) -> Result<Json<TaskLine>, Problem> {
+    let task = task_id(id)?;
     let audit = Change { services, ends, by, action, target: id };
     answer(&audit, what(&services.actions, task).await)
 }
 
-async fn brakes<S: SessionControl>(State(services): State<Services<S>>) -> Response {
-    Json(BrakesLine::from(services.actions.brakes().await)).into_response()
+async fn brakes<S: SessionControl>(State(services): State<Services<S>>) -> Json<BrakesLine> {
+    Json(BrakesLine::from(services.actions.brakes().await))
 }
 
 async fn preview<S: SessionControl>(
     State(services): State<Services<S>>,
     query: Result<Query<PreviewQuery>, QueryRejection>,
-) -> Response {
-    let Ok(Query(query)) = query else { return error(StatusCode::BAD_REQUEST, "bad_query") };
-    Json(PreviewList::from(services.actions.preview(query.rule.as_deref()).await)).into_response()
+) -> Result<Json<PreviewList>, Problem> {
+    let Query(query) = query.map_err(|_| bad_query())?;
+    Ok(Json(PreviewList::from(services.actions.preview(query.rule.as_deref()).await)))
 }
 
 async fn release<S: SessionControl>(
     State(services): State<Services<S>>,
     Extension(ends): Extension<Ends>,
     Extension(by): Extension<Admin>,
-) -> Response {
+) -> Result<Json<Released>, Problem> {
     let audit = Change { services: &services, ends, by: &by, action: "actions_release", target: "actions" };
     match services.actions.release(&caller(&by)).await {
         Ok(released) => {
             audit.record("done", u64::from(released));
-            Json(Released { released }).into_response()
+            Ok(Json(Released { released }))
         }
-        Err(refused) => audit.failed(&refused.to_string()).into_response(),
+        Err(refused) => Err(audit.failed(&refused.to_string())),
     }
 }
 
-fn answer<S>(audit: &Change<'_, S>, outcome: Result<Task, Refused>) -> Response {
+fn answer<S>(audit: &Change<'_, S>, outcome: Result<Task, Refused>) -> Result<Json<TaskLine>, Problem> {
     match outcome {
         Ok(task) => {
             audit.record("done", 1);
-            Json(TaskLine::from(task)).into_response()
+            Ok(Json(TaskLine::from(task)))
         }
-        Err(Refused::Store(error)) => audit.failed(&error.to_string()).into_response(),
+        Err(Refused::Store(error)) => Err(audit.failed(&error.to_string())),
         Err(refused) => {
             audit.record("refused", 0);
             let (status, word) = word(&refused);
-            Problem::new(status, word).says(refused.to_string()).into_response()
+            Err(Problem::new(status, word).says(refused.to_string()))
         }
     }
 }
@@ -226,8 +226,12 @@ fn caller(by: &Admin) -> Arc<str> {
     by.to_string().into()
 }
 
-fn error(status: StatusCode, word: &'static str) -> Response {
-    Problem::new(status, word).into_response()
+fn task_id(text: &str) -> Result<TaskId, Problem> {
+    text.parse().map_err(|_| no_such_task())
+}
+
+fn no_such_task() -> Problem {
+    Problem::missing("no_such_task").fix("GET /api/v1/actions lists them")
 }
 
 /// What approving may be refused with.

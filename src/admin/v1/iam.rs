@@ -150,9 +150,9 @@ pub(in crate::admin) struct RiskLine {
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub(in crate::admin) struct SyncLine {
     /// `users`, `groups` or `risk`.
-    pub(in crate::admin) kind: String,
+    pub(in crate::admin) kind: &'static str,
     /// How far it is.
-    pub(in crate::admin) phase: String,
+    pub(in crate::admin) phase: &'static str,
     /// Items known now.
     pub(in crate::admin) items: u64,
     /// Items that the last or current reading brought.
@@ -254,25 +254,10 @@ fn sso(id: TenantId, provider: &ProviderView) -> Line {
 }
 
 fn gate_line(id: TenantId, gate: Gate, how: &GateStatus, cure: Option<&str>) -> GateLine {
-    let (status, reason, missing) = match (how, gate) {
-        (GateStatus::Granted, _) => ("granted", None, Vec::new()),
-        (GateStatus::NeverGranted, Gate::DataUpload) => {
-            ("never_granted", Some("Data upload was never turned on.".to_owned()), Vec::new())
-        }
-        (GateStatus::NeverGranted, _) => {
-            ("never_granted", Some("No administrator of the tenant has consented yet.".to_owned()), Vec::new())
-        }
-        (GateStatus::Partial { missing }, _) => {
-            ("partial", Some(format!("Not granted: {}.", missing.join(", "))), missing.clone())
-        }
-        (GateStatus::Error { reason }, _) => ("error", Some(reason.clone()), Vec::new()),
-        (GateStatus::Revoked, Gate::DataUpload) => {
-            ("revoked", Some("Data upload was turned off; what was read ages.".to_owned()), Vec::new())
-        }
-        (GateStatus::Revoked, _) => ("revoked", Some("It was granted and has been taken away.".to_owned()), Vec::new()),
-    };
-    let fix = (status != "granted").then(|| fix(id, gate, cure));
-    GateLine { gate: gate.word(), missing, line: Line { status, reason, fix } }
+    let missing = if let GateStatus::Partial { missing } = how { missing.clone() } else { Vec::new() };
+    let reason = how.reason(gate).map(|reason| sentence(&reason));
+    let fix = (!how.is_ok()).then(|| fix(id, gate, cure));
+    GateLine { gate: gate.word(), missing, line: Line { status: how.word(), reason, fix } }
 }
 
 /// What mends a permission: what the directory says of it, and the request of this API that begins it.
@@ -293,14 +278,14 @@ fn fix(id: TenantId, gate: Gate, cure: Option<&str>) -> Fix {
     Fix { text: sentence(text), link, request: Some(request) }
 }
 
-/// With a capital and a full stop, unless a link follows or it is a command.
+/// With a capital and a full stop, unless it has one, a link follows or it is a command.
 fn sentence(text: &str) -> String {
     let mut letters = text.chars();
     let first = letters.next().map(|letter| letter.to_uppercase().to_string()).unwrap_or_default();
     if text.starts_with("portcullis ") {
         return format!("Run {text}.");
     }
-    let stop = if text.ends_with(" at") || text == "See" { "" } else { "." };
+    let stop = if text.ends_with(" at") || text.ends_with('.') || text == "See" { "" } else { "." };
     format!("{first}{}{stop}", letters.as_str())
 }
 
@@ -338,11 +323,9 @@ fn risk(feed: RiskFeed, id: TenantId, may_read: bool) -> RiskLine {
 }
 
 fn sync_line(progress: &Progress) -> SyncLine {
-    let word = |value: Option<String>| value.unwrap_or_default();
-    let text = |value: serde_json::Result<serde_json::Value>| value.ok().and_then(|v| v.as_str().map(str::to_owned));
     SyncLine {
-        kind: word(text(serde_json::to_value(progress.kind))),
-        phase: word(text(serde_json::to_value(progress.phase))),
+        kind: progress.kind.word(),
+        phase: progress.phase.word(),
         items: progress.items,
         read: progress.read,
         started: progress.started.map(|at| at.0),

@@ -12,7 +12,8 @@ use serde_json::{Map, Value, json};
 
 use super::{Route, routes};
 use crate::admin::SessionControl;
-use crate::admin::problem::Problem;
+use crate::admin::guard::Refusal;
+use crate::admin::problem::{Problem, TIMED_OUT};
 
 pub(super) fn routes_here<S: SessionControl>() -> Vec<Route<S>> {
     vec![
@@ -79,9 +80,9 @@ pub(super) fn document<S>(routes: &[Route<S>]) -> Value {
 fn operation<S>(route: &Route<S>, generator: &mut SchemaGenerator, problem: &Value) -> Value {
     let answer = (route.answer)(generator).to_value();
     // What each status says, in the order of statuses: the guard's words, then the route's own.
-    let always = [(400, "bad_request"), (401, "token_required"), (403, "foreign_origin"), (415, "json_required")];
+    let always = Refusal::ALL.map(|refusal| (refusal.status().as_u16(), refusal.word()));
     let mut words: BTreeMap<u16, Vec<&str>> = BTreeMap::new();
-    for (status, word) in always.iter().chain(route.problems) {
+    for (status, word) in always.iter().chain(&[TIMED_OUT]).chain(route.problems) {
         words.entry(*status).or_default().push(word);
     }
     let mut responses = Map::new();

@@ -4,16 +4,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::directory::{Directory, PersonInfo};
-use crate::facts::{Account, AccountRisk, Standing, Subject, TenantId, UserKey};
-
-/// A person as the directory knows them.
-pub(super) struct Known {
-    pub(super) user: UserKey,
-    pub(super) name: String,
-    pub(super) upn: String,
-    pub(super) account: Account,
-    pub(super) risk: Option<AccountRisk>,
-}
+use crate::facts::{Account, Standing, Subject, TenantId, UserKey};
 
 /// A group.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
@@ -24,22 +15,6 @@ pub(super) struct GroupLine {
     pub(super) name: String,
 }
 
-impl From<PersonInfo> for Known {
-    fn from(info: PersonInfo) -> Self {
-        Self { user: info.user, name: info.name, upn: info.upn, account: info.account, risk: info.risk }
-    }
-}
-
-/// The person with this key, if the directory knows them.
-pub(super) fn person(directory: &Directory, user: UserKey) -> Option<Known> {
-    directory.person(user).map(Known::from)
-}
-
-/// People whose name or address begins with `text`.
-pub(super) fn search(directory: &Directory, tenant: TenantId, text: &str, limit: usize) -> Vec<Known> {
-    directory.search(tenant, text, limit).into_iter().map(Known::from).collect()
-}
-
 /// Groups whose name begins with `text`.
 pub(super) fn groups(directory: &Directory, tenant: TenantId, text: &str, limit: usize) -> Vec<GroupLine> {
     let line = |(group, name)| GroupLine { group: format!("{tenant}:{group}"), name };
@@ -47,9 +22,9 @@ pub(super) fn groups(directory: &Directory, tenant: TenantId, text: &str, limit:
 }
 
 /// Everybody the provider holds a risk against.
-pub(super) fn risky(directory: &Directory, tenant: TenantId) -> Vec<Known> {
+pub(super) fn risky(directory: &Directory, tenant: TenantId) -> Vec<PersonInfo> {
     let at_risk = directory.risky(tenant).into_iter().filter(|(_, risk)| risk.is_open());
-    at_risk.filter_map(|(user, _)| person(directory, user)).collect()
+    at_risk.filter_map(|(user, _)| directory.person(user)).collect()
 }
 
 /// How a person stands whom no session stands for: the directory alone tells.

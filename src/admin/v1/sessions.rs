@@ -23,7 +23,7 @@ pub(super) fn routes<S: SessionControl>() -> Vec<Route<S>> {
     vec![
         Route::new::<SessionList>("get", "/api/v1/sessions", "Live sessions, newest first.", get(sessions::<S>))
             .with_query(&[("user", "only of this person, tenant id:object id"), ("limit", "at most so many")])
-            .may_say(&[(400, "bad_user")]),
+            .may_say(&[(400, "bad_query"), (400, "bad_user")]),
         Route::new::<Ended>("delete", "/api/v1/sessions/{id}", "Ends one session.", delete(end_session::<S>))
             .may_say(missing),
         Route::new::<Ended>(

@@ -21,7 +21,8 @@ use crate::directory::TenantStatus;
 use crate::facts::TenantId;
 
 pub(super) fn routes<S: SessionControl>() -> Vec<Route<S>> {
-    let missing: &[_] = &[(404, "no_such_tenant")];
+    let missing: &[_] = &[(400, "bad_tenant"), (404, "no_such_tenant")];
+    let asked: &[_] = &[(400, "bad_tenant"), (404, "no_such_tenant"), (409, "refused"), (502, "provider_failed")];
     vec![
         Route::new::<TenantList>("get", "/api/v1/tenants", "Every tenant.", get(tenants::<S>)),
         Route::new::<Tenant>("get", "/api/v1/tenants/{id}", "One tenant.", get(tenant::<S>)).may_say(missing),
@@ -33,7 +34,7 @@ pub(super) fn routes<S: SessionControl>() -> Vec<Route<S>> {
             post(consent::begin::<S>),
         )
         .takes::<consent::Wanted>()
-        .may_say(&[(404, "no_such_tenant"), (409, "refused"), (502, "provider_failed"), (503, "busy")]),
+        .may_say(CONSENT),
         Route::new::<Tenant>(
             "put",
             "/api/v1/tenants/{id}/data-upload",
@@ -41,11 +42,11 @@ pub(super) fn routes<S: SessionControl>() -> Vec<Route<S>> {
             put(data_upload::<S>),
         )
         .takes::<Switch>()
-        .may_say(&[(404, "no_such_tenant"), (409, "consent_required"), (409, "refused"), (502, "provider_failed")]),
+        .may_say(UPLOAD),
         Route::new::<Tenant>("post", "/api/v1/tenants/{id}/check", "Looks at what is really granted, now.", post(check::<S>))
-            .may_say(&[(404, "no_such_tenant"), (409, "refused"), (502, "provider_failed")]),
+            .may_say(asked),
         Route::new::<Tenant>("post", "/api/v1/tenants/{id}/sync", "Begins to read the tenant now.", post(sync::<S>))
-            .may_say(&[(404, "no_such_tenant"), (409, "refused"), (502, "provider_failed")]),
+            .may_say(asked),
     ]
 }
 
@@ -170,3 +171,24 @@ fn shown<S>(services: &Services<S>, tenant: TenantId) -> Result<Tenant, Problem>
 fn no_such_tenant() -> Problem {
     Problem::missing("no_such_tenant").fix("GET /api/v1/tenants lists those the gateway reads")
 }
+
+/// What beginning a consent may be refused with.
+const CONSENT: &[(u16, &str)] = &[
+    (400, "bad_body"),
+    (400, "bad_tenant"),
+    (400, "bad_host"),
+    (404, "no_such_tenant"),
+    (409, "refused"),
+    (502, "provider_failed"),
+    (503, "busy"),
+];
+
+/// What the switch may be refused with.
+const UPLOAD: &[(u16, &str)] = &[
+    (400, "bad_body"),
+    (400, "bad_tenant"),
+    (404, "no_such_tenant"),
+    (409, "consent_required"),
+    (409, "refused"),
+    (502, "provider_failed"),
+];

@@ -10,12 +10,13 @@ use http::Method;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::people::{self, GroupLine, Known, account_word};
+use super::people::{self, GroupLine, account_word};
 use super::sessions::{self, SessionLine, user_key};
 use super::tenants::tenant_id;
 use super::{Route, iam};
 use crate::admin::problem::Problem;
 use crate::admin::{Services, SessionControl, View};
+use crate::directory::PersonInfo;
 use crate::facts::{AccountRisk, Destination, Facts, Groups, Passed, Standing, Subject, TenantId, UserKey};
 
 pub(super) fn routes<S: SessionControl>() -> Vec<Route<S>> {
@@ -143,7 +144,7 @@ async fn users<S: SessionControl>(
     filter: Result<Query<Filter>, QueryRejection>,
 ) -> Result<Json<PersonList>, Problem> {
     let (tenant, q, limit) = read(&services, filter)?;
-    let found = people::search(&services.directory, tenant, &q, limit);
+    let found = services.directory.search(tenant, &q, limit);
     Ok(Json(PersonList { reason: reason(&services, tenant), users: found.iter().map(person_line).collect() }))
 }
 
@@ -191,7 +192,7 @@ async fn user<S: SessionControl>(
 ) -> Result<Json<Person>, Problem> {
     let user = user_key(&user)?;
     let sessions = services.sessions.list(Some(user));
-    let known = people::person(&services.directory, user);
+    let known = services.directory.person(user);
     let line = match (&known, sessions.first()) {
         (Some(known), _) => person_line(known),
         (None, Some(session)) => PersonLine {
@@ -255,7 +256,7 @@ fn apps<S>(services: &Services<S>, view: &View, subject: &Subject, standing: &St
     view.apps.iter().map(verdict).collect()
 }
 
-fn person_line(known: &Known) -> PersonLine {
+fn person_line(known: &PersonInfo) -> PersonLine {
     PersonLine {
         user: known.user.to_string(),
         name: known.name.clone(),
@@ -292,7 +293,8 @@ fn read<S>(
     Ok((tenant, filter.q, filter.limit.unwrap_or(50).min(MOST)))
 }
 
-fn bad_query() -> Problem {
+/// A query that is not what the route takes.
+pub(super) fn bad_query() -> Problem {
     Problem::bad("bad_query").fix("GET /api/v1/openapi.json lists what this address takes")
 }
 

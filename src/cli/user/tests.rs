@@ -49,6 +49,16 @@ async fn what_was_done_is_taken_back_and_the_same_key_is_the_same_task() {
 }
 
 #[tokio::test]
+async fn a_note_cannot_steer_the_terminal() {
+    let admin = Running::start().await;
+    let (code, _, _) = portcullis(&admin, &["user", "watch", &alice(), "--note", "a\u{1b}[2Jb\u{202e}c"]).await;
+    assert_eq!(code, 0);
+    let (_, out, _) = portcullis(&admin, &["action", "show", "1"]).await;
+    assert!(out.contains("note: a?[2Jb?c\n"), "{out}");
+    admin.stop().await;
+}
+
+#[tokio::test]
 async fn mistakes_are_told_apart() {
     let admin = Running::start().await;
     let stranger = "00000000-0000-0000-0000-0000000000ff:00000000-0000-0000-0000-000000000001";
